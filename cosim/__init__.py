@@ -1,0 +1,1 @@
+"""Co-simulation: rtl held against golden (bits) and hwmodel (cycles)."""

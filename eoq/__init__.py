@@ -1,0 +1,1 @@
+"""The `eoq` command and the small public API."""

@@ -1,0 +1,5 @@
+"""`python -m eoq` is `eoq`."""
+
+from eoq.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What is computed: formats, networks, schemes, one training step. Imports nothing of ours."""

@@ -1,0 +1,72 @@
+"""Random bits by position: a function of (seed, step, tensor, element) and of nothing else.
+
+No order of evaluation, tiling or number of lanes can change a draw, and one hardware lane costs a
+few hundred gates. Our choice; the construction is a 4-round ARX mix of the element's index under a
+per-tensor key, the key an xorshift32 (Marsaglia 2003, shifts 13/17/5) of the step's state.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.formats import Integers
+
+__all__ = [
+    "MAX_INDEX",
+    "TENSOR_STRIDE",
+    "draw",
+    "first_state",
+    "next_state",
+    "tensor_key",
+    "xorshift32",
+]
+
+MAX_INDEX = 1 << 24
+"""Element indices are taken modulo this: the index is 24 bits wide in hardware."""
+
+TENSOR_STRIDE = 0x01000801
+"""Spreads tensor numbers over the key. Three ones: two adders in hardware."""
+
+_MASK32 = 0xFFFFFFFF
+
+
+def xorshift32(value: int) -> int:
+    """One step of the 32-bit xorshift generator; maps 0 to 0 and is a bijection."""
+    value ^= (value << 13) & _MASK32
+    value ^= value >> 17
+    return value ^ ((value << 5) & _MASK32)
+
+
+def first_state(seed: int) -> int:
+    """State S_0 of a run: never zero, neighbouring seeds decorrelated by three xorshift steps."""
+    state = (seed * 0x9E3779B1 + 0x6A09E667) & _MASK32 or 0x6A09E667
+    for _ in range(3):
+        state = xorshift32(state)
+    return state
+
+
+def next_state(state: int) -> int:
+    """State of the following training step."""
+    return xorshift32(state)
+
+
+def tensor_key(state: int, tensor: int) -> int:
+    """32-bit key of tensor number `tensor` in the step whose state is `state`."""
+    return xorshift32(state ^ ((tensor * TENSOR_STRIDE) & _MASK32))
+
+
+def draw(key: int, index: Integers | int) -> NDArray[np.int64]:
+    """16 random bits for each element index under `key`."""
+    i = np.asarray(index, dtype=np.int64) % MAX_INDEX
+    mixed = (i ^ key) & 0xFFFF
+    a, b = mixed & 0xFF, mixed >> 8
+    # Four round keys; the first also takes the index's upper byte.
+    round_keys = (
+        ((key >> 16) & 0xFF) ^ (i >> 16),
+        (key >> 24) & 0xFF,
+        (key >> 5) & 0xFF,
+        (key >> 21) & 0xFF,
+    )
+    for round_key in round_keys:
+        a = ((((a >> 2) | (a << 6)) + b) & 0xFF) ^ round_key
+        b = (((b << 3) | (b >> 5)) & 0xFF) ^ a
+    return (b << 8) | a

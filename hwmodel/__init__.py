@@ -1,0 +1,1 @@
+"""What a training step costs: operations, traffic, memory, cycles, energy, area."""

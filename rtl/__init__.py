@@ -1,0 +1,1 @@
+"""The hardware: MAC array, quantise/update unit and core, in Amaranth."""
