@@ -187,8 +187,8 @@ class Activation(Operator):
 
 
 @dataclass(frozen=True)
-class MaxPool(_Window):
-    """Maximum over a window."""
+class _Pool(_Window):
+    """A window that looks at each channel by itself."""
 
     def infer(self, *shapes: Shape) -> Shape:
         """Return (channels, height, width)."""
@@ -196,8 +196,13 @@ class MaxPool(_Window):
 
 
 @dataclass(frozen=True)
-class AveragePool(MaxPool):
-    """Mean over a window."""
+class MaxPool(_Pool):
+    """Maximum over a window."""
+
+
+@dataclass(frozen=True)
+class AveragePool(_Pool):
+    """Mean over a window; one of a single position with a stride only takes every n-th value."""
 
 
 @dataclass(frozen=True)
