@@ -12,15 +12,20 @@ from typing import ClassVar
 from golden.errors import InputError
 
 __all__ = [
+    "MAX_DIMENSIONS",
+    "MAX_ELEMENTS",
     "Activation",
     "Add",
     "AveragePool",
+    "ChannelBias",
+    "ChannelMultiplier",
     "ChannelShuffle",
     "Concat",
     "Convolution",
     "Dropout",
     "Flatten",
     "GlobalAveragePool",
+    "GlobalMaxPool",
     "Layer",
     "Linear",
     "LocalResponseNormalization",
@@ -35,12 +40,31 @@ __all__ = [
     "ScalarMultiplier",
     "Shape",
     "Softmax",
+    "check_shape",
 ]
 
 Shape = tuple[int, ...]
 
 MAX_ELEMENTS = 1 << 40
 """A tensor of more elements than this is a mistake in the file, not a network."""
+
+MAX_DIMENSIONS = 8
+
+
+def check_shape(shape: Shape) -> Shape:
+    """Return a shape that a tensor can have. Raises ValueError for any other."""
+    elements = 1
+    for size in shape[: MAX_DIMENSIONS + 1]:
+        elements *= size
+        if size < 1 or elements > MAX_ELEMENTS:
+            break
+    else:
+        if 1 <= len(shape) <= MAX_DIMENSIONS:
+            return shape
+    raise ValueError(
+        f"a shape must have 1 to {MAX_DIMENSIONS} dimensions of at least 1 and at most "
+        f"{MAX_ELEMENTS} elements, not {shape[: MAX_DIMENSIONS + 1]}"
+    )
 
 
 def _window(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
@@ -179,6 +203,24 @@ class ScalarMultiplier(Operator):
 
 
 @dataclass(frozen=True)
+class ChannelBias(Operator):
+    """One learned number a channel, added to it."""
+
+    def parameters(self, *shapes: Shape) -> Mapping[str, Shape]:
+        """Return the biases."""
+        return {"bias": (shapes[0][0],)}
+
+
+@dataclass(frozen=True)
+class ChannelMultiplier(Operator):
+    """One learned number a channel, times it."""
+
+    def parameters(self, *shapes: Shape) -> Mapping[str, Shape]:
+        """Return the multipliers."""
+        return {"multiplier": (shapes[0][0],)}
+
+
+@dataclass(frozen=True)
 class Activation(Operator):
     """Piecewise-linear activation: ReLU, clipped (ReLU6) or leaky."""
 
@@ -206,12 +248,22 @@ class AveragePool(_Pool):
 
 
 @dataclass(frozen=True)
-class GlobalAveragePool(Operator):
-    """Mean over the spatial dimensions, which are kept as 1 x 1."""
+class _GlobalPool(Operator):
+    """A pool over the whole plane, which is kept as 1 x 1."""
 
     def infer(self, *shapes: Shape) -> Shape:
         """Return (channels, 1, 1)."""
         return (_planes(shapes[0])[0], 1, 1)
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool(_GlobalPool):
+    """Mean over the plane."""
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool(_GlobalPool):
+    """Maximum over the plane."""
 
 
 @dataclass(frozen=True)
@@ -287,12 +339,22 @@ class ChannelShuffle(Operator):
 
     groups: int
 
+    def infer(self, *shapes: Shape) -> Shape:
+        """Groups must divide the channels."""
+        if self.groups < 1 or shapes[0][0] % self.groups:
+            raise ValueError(f"groups must divide {shapes[0][0]} channels, not {self.groups}")
+        return shapes[0]
+
 
 @dataclass(frozen=True)
 class Pad(Operator):
     """Zeros around the planes and behind the channels: (channels, top, left, bottom, right)."""
 
     amounts: tuple[int, int, int, int, int]
+
+    def __post_init__(self) -> None:
+        if min(self.amounts) < 0:
+            raise ValueError(f"amounts must be at least 0, not {self.amounts}")
 
     def infer(self, *shapes: Shape) -> Shape:
         """Add the amounts."""
@@ -310,7 +372,9 @@ class Dropout(Operator):
 
 @dataclass(frozen=True)
 class Softmax(Operator):
-    """Softmax over the last dimension; in training it is part of the loss."""
+    """Softmax over one dimension, the last by default; in training it is part of the loss."""
+
+    axis: int = -1
 
 
 @dataclass(frozen=True)
@@ -358,12 +422,10 @@ class Network:
         self.layers: dict[str, Layer] = {}
 
     def _checked(self, name: str, shape: Shape) -> Shape:
-        if not shape or min(shape) < 1 or math.prod(shape) > MAX_ELEMENTS:
-            raise InputError(
-                f"network {self.name!r}, layer {name!r}: a shape must have dimensions of at least "
-                f"1 and at most {MAX_ELEMENTS} elements, not {shape}"
-            )
-        return shape
+        try:
+            return check_shape(shape)
+        except ValueError as error:
+            raise InputError(f"network {self.name!r}, layer {name!r}: {error}") from error
 
     def add(self, name: str, operator: Operator, *inputs: str) -> str:
         """Append a layer and return its name. Without `inputs` it follows the last layer."""
@@ -381,6 +443,8 @@ class Network:
             shape = operator.infer(*shapes)
         except ValueError as error:
             raise InputError(f"{where}: {error}") from error
+        for parameter in operator.parameters(*shapes).values():
+            self._checked(name, parameter)
         self.layers[name] = Layer(name, operator, inputs, shapes, self._checked(name, shape))
         return name
 

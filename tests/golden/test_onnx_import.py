@@ -1,0 +1,43 @@
+"""The networks that the onnx package ships, against published sizes and an independent counter."""
+
+import math
+from pathlib import Path
+
+import onnx
+import pytest
+
+from golden.network import Convolution, Linear, Network
+from golden.onnx_import import import_onnx
+
+LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+
+# Parameters and multiply-accumulates. Parameters are those published for torchvision's vgg19,
+# densenet121, squeezenet1_1 and resnet50 and for Caffe's AlexNet and GoogLeNet.
+ARCHITECTURES = {
+    "bvlc_alexnet": (60_965_224, 654_560_384),
+    "densenet121": (7_978_856, 2_834_161_664),
+    "inception_v1": (6_998_552, 1_431_556_352),
+    "inception_v2": (11_194_984, 2_018_851_840),
+    "resnet50": (25_557_032, 4_089_184_256),
+    "shufflenet": (1_393_320, 124_664_528),
+    "squeezenet": (1_235_496, 349_151_936),
+    "vgg19": (143_667_240, 19_632_062_464),
+    "zfnet512": (87_250_536, 1_481_727_008),
+}
+
+
+def macs(network: Network) -> int:
+    """Multiply-accumulates of one forward pass: outputs times what one output sums."""
+    total = 0
+    for layer in network:
+        if isinstance(layer.operator, Convolution | Linear):
+            total += math.prod(layer.shape) * math.prod(layer.parameters["weight"][1:])
+    return total
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_wheel_s_architectures(name: str) -> None:
+    network = import_onnx(LIGHT / f"light_{name}.onnx")
+    assert (network.parameter_count, macs(network)) == ARCHITECTURES[name]
+    assert network.input_shape == (3, 224, 224)
+    assert math.prod(network.shape_of(network.output)) == 1000
