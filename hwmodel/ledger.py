@@ -1,0 +1,66 @@
+"""The exact ledger of one training step: one row a (layer, phase, operation, format).
+
+Phases: forward, backward_data, backward_weight, normalization, quantization, update. Operations:
+mac, add, multiply, shift, compare, lookup, sqrt, div, random (a 16-bit draw). The formula of each
+count is in the docstring of the function that makes it: `hwmodel.operations` by operator,
+`hwmodel.normalization`, `hwmodel.quantization`, `hwmodel.updates`. Nothing here is estimated.
+"""
+
+from collections.abc import Iterable
+
+from hwmodel.normalization import normalization_operations
+from hwmodel.operations import layer_operations, loss_operations
+from hwmodel.quantization import quantization_operations
+from hwmodel.step import Row, Step
+from hwmodel.updates import update_operations
+
+__all__ = ["OPERATIONS", "PHASES", "ledger", "macs_by_phase"]
+
+PHASES = (
+    "forward",
+    "backward_data",
+    "backward_weight",
+    "normalization",
+    "quantization",
+    "update",
+)
+
+OPERATIONS = ("mac", "add", "multiply", "shift", "compare", "lookup", "sqrt", "div", "random")
+
+_MAC_PHASES = PHASES[:3]
+
+
+def ledger(step: Step) -> list[Row]:
+    """Every operation of a step, in the order of layers, then phases; zero counts left out.
+
+    Raises InputError when an operator has no cost.
+    """
+    counts: dict[tuple[str, str, str, str], int] = {}
+
+    def collect(rows: Iterable[Row]) -> None:
+        for *key, count in rows:
+            place = (key[0], key[1], key[2], key[3])
+            counts[place] = counts.get(place, 0) + count
+
+    for layer in step.network:
+        collect(layer_operations(step, layer))
+        collect(normalization_operations(step, layer))
+        collect(update_operations(step, layer))
+    collect(loss_operations(step))
+    collect(quantization_operations(step))
+
+    place = {name: index for index, name in enumerate([*step.network.layers, "loss"])}
+    order = sorted(
+        counts,
+        key=lambda k: (place[k[0]], PHASES.index(k[1]), OPERATIONS.index(k[2]), k[3]),
+    )
+    return [Row(*key, counts[key]) for key in order if counts[key]]
+
+
+def macs_by_phase(rows: Iterable[Row]) -> dict[str, int]:
+    """Multiply-accumulates of the three products and their total."""
+    macs = dict.fromkeys(_MAC_PHASES, 0)
+    for row in rows:
+        if row.op == "mac":
+            macs[row.phase] += row.count
+    return {**macs, "total": sum(macs.values())}

@@ -1,0 +1,300 @@
+"""What narrow formats cost: rounding, scaling, saturating, aligning, and random draws.
+
+Everything here exists only because a format is narrow; FP32 has none of it. One conversion of one
+element is a shift (with its rounding) and a compare (its saturation); one whose scale is measured
+compares once more, for the largest magnitude. Random draws are 16 bits.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+
+from golden.network import (
+    Activation,
+    Add,
+    AveragePool,
+    ChannelShuffle,
+    Concat,
+    Dropout,
+    Flatten,
+    Layer,
+    Normalization,
+    Operator,
+    Pad,
+    Reshape,
+    ScalarBias,
+    ScalarMultiplier,
+)
+from hwmodel.step import WEIGHTED, Row, Step
+
+__all__ = ["Dataflow", "quantization_barriers", "quantization_operations"]
+
+PHASE = "quantization"
+
+_CARRIERS = (Activation, ChannelShuffle, Dropout, Flatten, Pad, Reshape, ScalarBias)
+"""Operators that work on wide sums while they pass by, and leave the conversion to what follows."""
+
+_MOVES = (ChannelShuffle, Flatten, Pad, Reshape)
+
+
+def _passes_through(operator: Operator) -> bool:
+    """A window of one element chooses elements and widens nothing."""
+    return isinstance(operator, _CARRIERS) or (
+        isinstance(operator, AveragePool) and operator.kernel == (1, 1)
+    )
+
+
+def _continues(operator: Operator, reader: Operator) -> bool:
+    """The sums that `operator` leaves go into `reader` as they are, and need no storage."""
+    if isinstance(operator, ScalarMultiplier):
+        return isinstance(reader, Add)
+    # Behind an activation the tensor is stored: a bias in front of the next product is added to
+    # its 8 bits.
+    if isinstance(operator, Activation) and isinstance(reader, ScalarBias):
+        return False
+    return _passes_through(reader)
+
+
+class Dataflow:
+    """Where an EOQ step converts 32-bit sums to 8 bits. Follows `golden.training`.
+
+    Forward, a sum is converted once, behind its bias and activation; a multiplier's 15-bit product
+    goes into its join unconverted. Backward, an error is converted where the next product needs 8
+    bits, and where the errors of a fork have been added up.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+
+    @cached_property
+    def activations(self) -> list[str]:
+        """Tensors converted forward (A)."""
+        step, layers = self.step, self.step.network.layers
+        points = []
+        wide: dict[str, bool] = {"input": False}
+        for layer in step.network:
+            name, operator = layer.name, layer.operator
+            if _passes_through(operator):
+                wide[name] = wide[layer.inputs[0]]
+            elif type(operator).__name__ in ("MaxPool", "Concat", "Softmax"):
+                wide[name] = False
+            else:
+                wide[name] = True
+            readers = step.consumers[name]
+            if not wide[name] or name == step.output or not readers:
+                continue
+            if len(readers) == 1 and _continues(operator, layers[readers[0]].operator):
+                continue
+            points.append(name)
+            wide[name] = False
+        return points
+
+    @cached_property
+    def errors(self) -> list[str]:
+        """Tensors whose error is converted backward (E), in the order of the backward pass."""
+        step, layers = self.step, self.step.network.layers
+        points = []
+        wide: dict[str, bool] = {}
+        for layer in reversed(list(step.network)):
+            name = layer.name
+            if name not in step.learned:
+                continue
+            sources = step.error_sources[name]
+            forked = len(sources) > 1
+            if name == step.output or forked:
+                wide[name] = True
+            else:
+                reader = layers[sources[0]].operator
+                carried = _passes_through(reader) or isinstance(reader, Add | Concat)
+                # A mean's error is spread, a maximum's is moved: neither widens what it got.
+                carried = carried or type(reader).__name__ in ("GlobalAveragePool", "MaxPool")
+                wide[name] = wide[sources[0]] if carried else True
+            if wide[name] and (forked or not _passes_through(layer.operator)):
+                points.append(name)
+                wide[name] = False
+        return points
+
+
+def quantization_operations(step: Step) -> Iterator[Row]:
+    """Rows of the whole step in the phase quantization."""
+    counts = {"eoq": _eoq, "wageubn": _wageubn, "range-bn": _range_bn, "fp32-bn": _nothing}
+    yield from counts[step.scheme.name](step)
+
+
+def _nothing(step: Step) -> Iterator[Row]:
+    yield from ()
+
+
+def _convert(
+    layer: str,
+    fmt: str,
+    n: int,
+    *,
+    measured: bool = True,
+    clipped: bool = True,
+    random: bool = False,
+) -> Iterator[Row]:
+    """Conversion of n elements by a power of two."""
+    yield Row(layer, PHASE, "shift", fmt, n)
+    compares = measured + clipped
+    if compares:
+        yield Row(layer, PHASE, "compare", fmt, compares * n)
+    if random:
+        yield Row(layer, PHASE, "random", "int16", n)
+
+
+def _align(layer: str, tensors: int, n: int, samples: int) -> Iterator[Row]:
+    """Bring `tensors` tensors of n elements to one exponent a sample: one shift an element; three
+    compares and an addition a sample and pair for sc = min(max(s1, s2), min(s1, s2) + 14)."""
+    yield Row(layer, PHASE, "shift", "int32", tensors * n)
+    yield Row(layer, PHASE, "compare", "int8", 3 * (tensors - 1) * samples)
+    yield Row(layer, PHASE, "add", "int8", (tensors - 1) * samples)
+
+
+def _eoq(step: Step) -> Iterator[Row]:
+    """A and E with an exponent a sample, G with one a tensor (`golden.layers`)."""
+    samples = step.batch
+    measured = step.conventions.exponents != "lagged"
+    flow = Dataflow(step)
+    for tensor in (*flow.activations, *flow.errors):
+        yield from _convert(tensor, "int32", step.elements(tensor), measured=measured)
+        yield Row(tensor, PHASE, "add", "int8", samples)
+    for layer in step.network:
+        yield from _eoq_layer(step, layer)
+        sources = len(step.error_sources[layer.name])
+        if layer.name in step.learned and sources > 1:
+            yield from _align(layer.name, sources, step.elements(layer.name), samples)
+
+
+def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
+    name, operator, samples = layer.name, layer.operator, step.batch
+    n = step.elements(name)
+    learned = name in step.learned
+    if isinstance(operator, Add) and len(layer.inputs) > 1:
+        yield from _align(name, len(layer.inputs), n, samples)
+    elif isinstance(operator, Concat):
+        yield Row(name, PHASE, "shift", "int8", n)
+        yield Row(name, PHASE, "compare", "int8", (len(layer.inputs) - 1) * samples)
+    elif isinstance(operator, ScalarBias):
+        # The 16-bit bias comes to each sample's exponent; the sum saturates.
+        yield Row(name, PHASE, "shift", "int16", samples)
+        yield Row(name, PHASE, "compare", "int32", n)
+    elif isinstance(operator, ScalarMultiplier):
+        # The 16-bit multiplier is used in 8 bits.
+        yield from _convert(name, "int16", 1, measured=False)
+    if isinstance(operator, ScalarBias | ScalarMultiplier) and learned:
+        # Each sample's sum comes to the batch's scale, as a weight's error does.
+        yield from _scale_samples(name, samples)
+        yield from _convert(name, "int32", samples, measured=False, clipped=False, random=True)
+        yield Row(name, PHASE, "add", "int32", samples - 1)
+    if isinstance(operator, WEIGHTED):
+        if "bias" in layer.parameters:
+            yield Row(name, PHASE, "shift", "int16", samples * layer.parameters["bias"][0])
+            yield Row(name, PHASE, "compare", "int32", n)
+        # Once for the weights, once for the biases, whose other operand is one with exponent 0.
+        for _ in layer.parameters if learned else ():
+            yield from _scale_samples(name, samples)
+            yield from _convert(name, "int8", n, measured=False, random=True)
+    if learned:
+        for shape in layer.parameters.values():
+            yield from _convert(name, "int32", math.prod(shape))
+
+
+def _scale_samples(layer: str, samples: int) -> Iterator[Row]:
+    """Exponents of both operands added, the least of the batch found, each one's distance to it."""
+    yield Row(layer, PHASE, "add", "int8", 2 * samples)
+    yield Row(layer, PHASE, "compare", "int8", samples - 1)
+
+
+def _wageubn(step: Step) -> Iterator[Row]:
+    """W, gamma and beta from 24 bits (shift, clip); A (shift, not clipped); mean and deviation,
+    x-hat; E behind the activation and again behind normalisation, both with a measured scale; G
+    measured and stochastic."""
+    for layer in step.network:
+        name, n = layer.name, step.elements(layer.name)
+        learned = name in step.learned
+        narrow = isinstance(layer.operator, WEIGHTED) and name not in step.full_precision
+        if isinstance(layer.operator, Normalization):
+            channels = layer.shape[0]
+            yield from _convert(name, "int16", 2 * channels + n, measured=False, clipped=False)
+            yield from _convert(name, "int24", 2 * channels, measured=False)
+            if learned:
+                yield from _convert(name, "int16", n)
+                yield from _convert(name, "int16", 2 * channels, random=True)
+        elif narrow:
+            weights = math.prod(layer.parameters["weight"])
+            yield from _convert(name, "int24", weights, measured=False)
+            if learned:
+                yield from _convert(name, "int16", n)
+                yield from _convert(name, "int32", weights, random=True)
+    for tensor in _operands(step):
+        yield from _convert(tensor, "int16", step.elements(tensor), measured=False, clipped=False)
+
+
+def _operands(step: Step) -> list[str]:
+    """Tensors that quantised products read, each once, however they are reshaped on the way."""
+    layers = step.network.layers
+    found = {}
+    for layer in step.weighted:
+        source = layer.inputs[0]
+        while source != "input" and isinstance(layers[source].operator, _MOVES):
+            source = layers[source].inputs[0]
+        if source != "input" and layer.name not in step.full_precision:
+            found[source] = None
+    return list(found)
+
+
+def _affine(layer: str, n: int, *, measured: bool = True, random: bool = False) -> Iterator[Row]:
+    """Affine conversion of one float tensor: both extremes found, one division for the scale, then
+    for each element offset, scale, round and clip."""
+    if measured:
+        yield Row(layer, PHASE, "compare", "fp32", 2 * n)
+        yield Row(layer, PHASE, "div", "fp32", 1)
+    yield Row(layer, PHASE, "add", "fp32", n)
+    yield Row(layer, PHASE, "multiply", "fp32", n)
+    yield Row(layer, PHASE, "shift", "fp32", n)
+    yield Row(layer, PHASE, "compare", "fp32", n)
+    if random:
+        yield Row(layer, PHASE, "random", "int16", n)
+
+
+def _range_bn(step: Step) -> Iterator[Row]:
+    """Affine 8-bit conversion of W and A to nearest and of E stochastically, and once more of E to
+    16 bits for the weight gradient, on the same measured range."""
+    for layer in step.weighted:
+        yield from _affine(layer.name, math.prod(layer.parameters["weight"]))
+        if layer.name in step.learned:
+            n = step.elements(layer.name)
+            if layer.inputs[0] in step.learned:
+                yield from _affine(layer.name, n, random=True)
+            yield from _affine(layer.name, n, measured=layer.inputs[0] not in step.learned)
+    for tensor in _operands(step):
+        yield from _affine(tensor, step.elements(tensor))
+
+
+def quantization_barriers(step: Step) -> dict[str, int]:
+    """Points a step at which a conversion waits for the whole batch, by what waits.
+
+    `path`: on the way of activations or errors. `weight_gradient`: beside it, where the errors of
+    a layer wait for the batch's common scale. A gradient is complete only at the end of the batch
+    in any scheme; its own scale is no barrier of its own.
+    """
+    name = step.scheme.name
+    path = gradient = 0
+    if name == "eoq":
+        flow = Dataflow(step)
+        if step.conventions.exponents == "batch":
+            path = len(flow.activations) + len(flow.errors)
+        else:
+            # One product over the batch needs one scale; with an exponent a batch it has one.
+            gradient = sum(len(layer.parameters) for layer in step.network)
+    elif name == "wageubn":
+        path = sum(
+            isinstance(layer.operator, Normalization)
+            or (isinstance(layer.operator, WEIGHTED) and layer.name not in step.full_precision)
+            for layer in step.network
+            if layer.name in step.learned
+        )
+    elif name == "range-bn":
+        path = len(_operands(step)) + len(step.weighted)
+    return {"path": path, "weight_gradient": gradient}
