@@ -46,8 +46,8 @@ def batch_normalization(m: int, *, division: str, variance: str) -> dict[str, in
     """Operations of one channel in one training step, forward, backward and running statistics.
 
     Two-pass forward: mean M-1 add, 1 mul; differences M add; variance M mul, M-1 add, 1 mul;
-    epsilon 1 add; 1 sqrt; 1 div; normalise M mul; gamma M mul; beta M add: 4M-1 add, 3M+2 mul. One-pass:
-    the sum of squares needs no differences, the correction mean**2 a multiplication and a
+    epsilon 1 add; 1 sqrt; 1 div; normalise M mul; gamma M mul; beta M add: 4M-1 add, 3M+2 mul.
+    One-pass: the sum of squares needs no differences, the correction mean**2 a multiplication and a
     subtraction more: 4M add, 3M+3 mul. Dividing per element replaces the reciprocal and M of the
     multiplications by M divisions.
 

@@ -17,7 +17,10 @@ from golden.network import (
     Concat,
     Dropout,
     Flatten,
+    GlobalAveragePool,
     Layer,
+    MaxPool,
+    Multiply,
     Normalization,
     Operator,
     Pad,
@@ -31,36 +34,31 @@ __all__ = ["Dataflow", "quantization_barriers", "quantization_operations"]
 
 PHASE = "quantization"
 
-_CARRIERS = (Activation, ChannelShuffle, Dropout, Flatten, Pad, Reshape, ScalarBias)
-"""Operators that work on wide sums while they pass by, and leave the conversion to what follows."""
+_NEEDS_CODES = (AveragePool, Concat, MaxPool, Multiply, ScalarMultiplier, *WEIGHTED)
+"""Operators that read 8-bit codes, and whose output's error must be codes.
 
+Products as in `golden.layers`; that windows and joins of channels read codes is our choice, so that
+no 32-bit plane is stored.
+"""
+
+_KEEPS_CODES = (Activation, ChannelShuffle, Concat, Dropout, Flatten, MaxPool, Pad, Reshape)
 _MOVES = (ChannelShuffle, Flatten, Pad, Reshape)
 
 
-def _passes_through(operator: Operator) -> bool:
-    """A window of one element chooses elements and widens nothing."""
-    return isinstance(operator, _CARRIERS) or (
-        isinstance(operator, AveragePool) and operator.kernel == (1, 1)
-    )
+def _chooses(operator: Operator) -> bool:
+    """A window of one element chooses elements and computes nothing."""
+    return isinstance(operator, AveragePool) and operator.kernel == (1, 1)
 
 
-def _continues(operator: Operator, reader: Operator) -> bool:
-    """The sums that `operator` leaves go into `reader` as they are, and need no storage."""
-    if isinstance(operator, ScalarMultiplier):
-        return isinstance(reader, Add)
-    # Behind an activation the tensor is stored: a bias in front of the next product is added to
-    # its 8 bits.
-    if isinstance(operator, Activation) and isinstance(reader, ScalarBias):
-        return False
-    return _passes_through(reader)
+def _needs_codes(operator: Operator) -> bool:
+    return isinstance(operator, _NEEDS_CODES) and not _chooses(operator)
 
 
 class Dataflow:
-    """Where an EOQ step converts 32-bit sums to 8 bits. Follows `golden.training`.
+    """Where an EOQ step converts 32-bit sums to 8 bits, by the rules of `golden.training`.
 
-    Forward, a sum is converted once, behind its bias and activation; a multiplier's 15-bit product
-    goes into its join unconverted. Backward, an error is converted where the next product needs 8
-    bits, and where the errors of a fork have been added up.
+    Forward, where a tensor forks or its reader needs codes, unless it still has them. Backward,
+    where a layer needs codes, or only passes its error on to one that does.
     """
 
     def __init__(self, step: Step) -> None:
@@ -71,47 +69,46 @@ class Dataflow:
         """Tensors converted forward (A)."""
         step, layers = self.step, self.step.network.layers
         points = []
-        wide: dict[str, bool] = {"input": False}
+        codes = {"input": True}
         for layer in step.network:
             name, operator = layer.name, layer.operator
-            if _passes_through(operator):
-                wide[name] = wide[layer.inputs[0]]
-            elif type(operator).__name__ in ("MaxPool", "Concat", "Softmax"):
-                wide[name] = False
-            else:
-                wide[name] = True
+            keeps = isinstance(operator, (*_KEEPS_CODES, ScalarBias)) or _chooses(operator)
+            codes[name] = keeps and all(codes[source] for source in layer.inputs)
             readers = step.consumers[name]
-            if not wide[name] or name == step.output or not readers:
-                continue
-            if len(readers) == 1 and _continues(operator, layers[readers[0]].operator):
-                continue
-            points.append(name)
-            wide[name] = False
+            wanted = len(readers) > 1 or any(_needs_codes(layers[r].operator) for r in readers)
+            if wanted and not codes[name] and name != step.output:
+                points.append(name)
+                codes[name] = True
         return points
 
     @cached_property
     def errors(self) -> list[str]:
         """Tensors whose error is converted backward (E), in the order of the backward pass."""
         step, layers = self.step, self.step.network.layers
+        wanted: set[str] = set()
+        for layer in step.network:
+            passes = isinstance(layer.operator, ScalarBias | Add)
+            if _needs_codes(layer.operator) or (passes and wanted.intersection(layer.inputs)):
+                wanted.add(layer.name)
         points = []
-        wide: dict[str, bool] = {}
+        codes: dict[str, bool] = {}
         for layer in reversed(list(step.network)):
             name = layer.name
             if name not in step.learned:
                 continue
             sources = step.error_sources[name]
-            forked = len(sources) > 1
-            if name == step.output or forked:
-                wide[name] = True
-            else:
+            codes[name] = False
+            if len(sources) == 1:
                 reader = layers[sources[0]].operator
-                carried = _passes_through(reader) or isinstance(reader, Add | Concat)
-                # A mean's error is spread, a maximum's is moved: neither widens what it got.
-                carried = carried or type(reader).__name__ in ("GlobalAveragePool", "MaxPool")
-                wide[name] = wide[sources[0]] if carried else True
-            if wide[name] and (forked or not _passes_through(layer.operator)):
+                keeps = (*_KEEPS_CODES, Add, GlobalAveragePool, ScalarBias)
+                scatters = isinstance(reader, MaxPool) and any(
+                    k > s for k, s in zip(reader.kernel, reader.stride, strict=True)
+                )
+                kept = (isinstance(reader, keeps) and not scatters) or _chooses(reader)
+                codes[name] = kept and codes[sources[0]]
+            if name in wanted and not codes[name]:
                 points.append(name)
-                wide[name] = False
+                codes[name] = True
         return points
 
 
@@ -144,11 +141,15 @@ def _convert(
 
 
 def _align(layer: str, tensors: int, n: int, samples: int) -> Iterator[Row]:
-    """Bring `tensors` tensors of n elements to one exponent a sample: one shift an element; three
-    compares and an addition a sample and pair for sc = min(max(s1, s2), min(s1, s2) + 14)."""
+    """Join of `tensors` tensors of n elements (`golden.values.join`).
+
+    Each element's magnitude is compared and the element shifted; the sum saturates. A sample's
+    exponent takes 3 additions a tensor and 3 compares a tensor but one.
+    """
     yield Row(layer, PHASE, "shift", "int32", tensors * n)
-    yield Row(layer, PHASE, "compare", "int8", 3 * (tensors - 1) * samples)
-    yield Row(layer, PHASE, "add", "int8", (tensors - 1) * samples)
+    yield Row(layer, PHASE, "compare", "int32", (tensors + 1) * n)
+    yield Row(layer, PHASE, "compare", "int8", (3 * tensors - 1) * samples)
+    yield Row(layer, PHASE, "add", "int8", 3 * tensors * samples)
 
 
 def _eoq(step: Step) -> Iterator[Row]:
@@ -183,9 +184,9 @@ def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
         # The 16-bit multiplier is used in 8 bits.
         yield from _convert(name, "int16", 1, measured=False)
     if isinstance(operator, ScalarBias | ScalarMultiplier) and learned:
-        # Each sample's sum comes to the batch's scale, as a weight's error does.
+        # Each sample's sum comes to the batch's scale, rounded half up: a sample has only one.
         yield from _scale_samples(name, samples)
-        yield from _convert(name, "int32", samples, measured=False, clipped=False, random=True)
+        yield from _convert(name, "int32", samples, measured=False, clipped=False)
         yield Row(name, PHASE, "add", "int32", samples - 1)
     if isinstance(operator, WEIGHTED):
         if "bias" in layer.parameters:
@@ -234,7 +235,7 @@ def _wageubn(step: Step) -> Iterator[Row]:
 def _operands(step: Step) -> list[str]:
     """Tensors that quantised products read, each once, however they are reshaped on the way."""
     layers = step.network.layers
-    found = {}
+    found: dict[str, None] = {}
     for layer in step.weighted:
         source = layer.inputs[0]
         while source != "input" and isinstance(layers[source].operator, _MOVES):
