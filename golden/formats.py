@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 __all__ = [
     "EXPONENT_MAX",
     "EXPONENT_MIN",
+    "LEFT_SHIFT_MAX",
     "RANDOM_BITS",
     "QuantSpec",
     "Rounding",
@@ -34,6 +35,9 @@ EXPONENT_MIN, EXPONENT_MAX = -40, 60
 
 RANDOM_BITS = 16
 """Random bits drawn for one stochastic rounding (our choice)."""
+
+LEFT_SHIFT_MAX = 15
+"""Left shifts are limited to this: past saturation for every 8- and 16-bit result."""
 
 _HALF = 1 << (RANDOM_BITS - 1)
 
@@ -96,7 +100,7 @@ def rounding_shift(
     wide = np.asarray(values, dtype=np.int64)
     count = np.asarray(shift, dtype=np.int64)
     right = np.clip(count, 0, 63)
-    left = np.clip(-count, 0, 15)
+    left = np.clip(-count, 0, LEFT_SHIFT_MAX)
     whole = wide >> right
     # The 16 bits just below the result's LSB. int64 has room: `right` > 47 leaves only sign bits.
     below = np.where(

@@ -1,123 +1,309 @@
-"""The pieces of an integer training step: products, bias, quantisation of A, E and G.
+"""Integer layers: what each operator does to codes and 32-bit results, forward and backward.
 
-A quantised tensor is 8-bit codes and one exponent a sample, so nothing waits for the batch. Each
-function is one thing that the hardware does. Source: our choice (NITI, WAGEUBN and EOQ's abstract
-for the idea of integers throughout).
+A layer says whether it needs 8-bit codes in front of it (products do); the network inserts the
+quantisers. Source: our choice (NITI, WAGEUBN and EOQ's abstract for integers throughout; the order
+of Fixup's scalars from arXiv 1901.09321).
 """
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.formats import (
-    Integers,
-    QuantSpec,
-    Rounding,
-    clamp_exponent,
-    excess_bits,
-    rounding_shift,
-    saturate,
-)
-from golden.randomness import draw
+from golden.formats import Integers, rounding_shift, saturate
+from golden.gradients import Gradient, Learned, align_errors, sum_samples
+from golden.matmul import matmul
+from golden.values import Value, join, per_sample
 
 __all__ = [
-    "ACTIVATION_ZERO_EXPONENT",
     "BIAS_EXPONENT",
-    "ERROR_ZERO_EXPONENT",
-    "Quantized",
+    "MULTIPLIER_EXPONENT",
+    "AddLayer",
+    "BiasLayer",
+    "IntegerLayer",
+    "LinearLayer",
+    "MeanLayer",
+    "MultiplierLayer",
+    "RectifierLayer",
+    "ReshapeLayer",
+    "ShortcutLayer",
     "add_bias",
-    "align_errors",
-    "quantize_gradient",
-    "quantize_samples",
-    "rectify",
 ]
 
 BIAS_EXPONENT = 12
 """Exponent of the 16-bit biases: range +-8."""
 
-ACTIVATION_ZERO_EXPONENT = 5
-"""Exponent given to a sample whose activations are all zero."""
+MULTIPLIER_EXPONENT = 14
+"""Exponent of the 16-bit multipliers: range +-2."""
 
-ERROR_ZERO_EXPONENT = 20
-"""Exponent given to a sample whose errors are all zero."""
+_MULTIPLIER_SHIFT = 8
+"""A multiplier is used in 8 bits, exponent 6."""
 
-_NEAREST = QuantSpec(32, 8, Rounding.HALF_UP)
-_STOCHASTIC = QuantSpec(8, 8, Rounding.STOCHASTIC)
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """8-bit codes, shape (samples, ...), and one exponent a sample, shape (samples,)."""
-
-    codes: Integers
-    exponent: NDArray[np.int64]
+Keys = Callable[[str], int]
+"""Random key of one of a layer's tensors, by what it is drawn for."""
 
 
-def _per_sample(values: Integers, like: Integers) -> Integers:
-    """Shape (samples,) to (samples, 1, ...), so that it broadcasts against `like`."""
-    return values.reshape(-1, *(1 for _ in like.shape[1:]))
+def add_bias(value: Value, bias: Integers) -> Value:
+    """Add 16-bit biases, brought to each sample's exponent; saturates at the value's width.
 
-
-def add_bias(accumulator: Integers, exponent: Integers, bias: Integers) -> Integers:
-    """32-bit results plus 16-bit biases brought to each sample's exponent; saturates at 32 bits.
-
-    `accumulator` is (samples, features), `exponent` (samples,), `bias` (features,).
+    `bias` is (1,) or one a channel: it broadcasts against dimension 1.
     """
-    shift = BIAS_EXPONENT - exponent
-    return saturate(accumulator + rounding_shift(bias[None], shift[:, None]), 32)
+    shaped = bias.reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
+    shift = per_sample(BIAS_EXPONENT - value.exponent, value.integers)
+    width = 8 if value.is_codes else 32
+    total = saturate(value.integers + rounding_shift(shaped, shift), width)
+    return Value(total, value.exponent, value.is_codes)
 
 
-def rectify(values: Integers) -> Integers:
-    """ReLU."""
-    return np.maximum(values, 0)
+class IntegerLayer(ABC):
+    """One layer of a network in integers; keeps from the forward pass what backward needs."""
+
+    needs_codes: ClassVar[bool] = False
+    """Its input must be 8-bit codes, and so must the error of its output."""
+
+    passes_error: ClassVar[bool] = False
+    """It hands its output's error down as it is: quantised above it, it is quantised below."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def learned(self) -> Mapping[str, Learned]:
+        """Learned tensors by name."""
+        return {}
+
+    @abstractmethod
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Return the output."""
+
+    @abstractmethod
+    def backward(self, error: Value) -> list[Value]:
+        """Return the error of each input from the error of the output."""
+
+    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
+        """Return the gradient of each learned tensor."""
+        return {}
 
 
-def quantize_samples(values: Integers, exponent: Integers, zero_exponent: int) -> Quantized:
-    """QA and QE: every sample to 8 bits with its own exponent, rounding half up.
+class ProductLayer(IntegerLayer):
+    """A layer that multiplies by a weight matrix, and adds a bias per output if it has one."""
 
-    A sample that is all zero gets `zero_exponent`; otherwise its exponent would drift from layer
-    to layer with nothing to hold it.
+    needs_codes = True
+
+    def __init__(self, name: str, weight: Learned, bias: Learned | None) -> None:
+        super().__init__(name)
+        self.weight, self.bias = weight, bias
+        self.product: Integers = np.empty(0, dtype=np.int64)
+        self.aligned: dict[str, Integers] = {}
+
+    @property
+    def learned(self) -> Mapping[str, Learned]:
+        """Weight, and bias if there is one."""
+        return {"weight": self.weight} | ({"bias": self.bias} if self.bias else {})
+
+    def _biased(self, product: Integers, exponent: NDArray[np.int64]) -> Value:
+        self.product = product
+        value = Value(product, exponent + self.weight.exponent)
+        return value if self.bias is None else add_bias(value, self.bias.values)
+
+    @abstractmethod
+    def _weight_product(self, aligned: Integers) -> Integers:
+        """Sum over samples (and positions) of error times input, of the weight's shape."""
+
+    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
+        """Weight gradient over the batch; a bias is the weight of an input that is always one."""
+        aligned, common = align_errors(error, self._input.exponent, keys("weight.E"))
+        self.aligned = {"weight": aligned}
+        result = {"weight": Gradient(self._weight_product(aligned), common)}
+        if self.bias is not None:
+            aligned, common = align_errors(error, 0, keys("bias.E"))
+            self.aligned["bias"] = aligned
+            axes = (0, *range(2, aligned.ndim))
+            result["bias"] = Gradient(aligned.sum(axis=axes), common)
+        return result
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Keep the input for the weight gradient."""
+        (self._input,) = inputs
+        return self._forward(self._input)
+
+    @abstractmethod
+    def _forward(self, value: Value) -> Value: ...
+
+
+class LinearLayer(ProductLayer):
+    """Fully connected: weights (out, in), inputs (samples, in)."""
+
+    def _forward(self, value: Value) -> Value:
+        return self._biased(matmul(value.integers, self.weight.values.T), value.exponent)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Error times the weights."""
+        self.back_product = matmul(error.integers, self.weight.values)
+        return [Value(self.back_product, error.exponent + self.weight.exponent)]
+
+    def _weight_product(self, aligned: Integers) -> Integers:
+        return matmul(aligned.T, self._input.integers)
+
+
+class BiasLayer(IntegerLayer):
+    """Fixup's scalar bias: one number added to a whole tensor, in the tensor's own width."""
+
+    passes_error = True
+
+    def __init__(self, name: str, bias: Learned) -> None:
+        super().__init__(name)
+        self.bias = bias
+
+    @property
+    def learned(self) -> Mapping[str, Learned]:
+        """Return the one bias."""
+        return {"bias": self.bias}
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Add it."""
+        return add_bias(inputs[0], self.bias.values)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Pass the error on."""
+        return [error]
+
+    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
+        """Sum of the error."""
+        axes = tuple(range(1, error.integers.ndim))
+        return {"bias": sum_samples(error.integers.sum(axis=axes), error.exponent)}
+
+
+class MultiplierLayer(IntegerLayer):
+    """Fixup's scalar multiplier: 8-bit codes times one 8-bit number."""
+
+    needs_codes = True
+
+    def __init__(self, name: str, multiplier: Learned) -> None:
+        super().__init__(name)
+        self.multiplier = multiplier
+
+    @property
+    def learned(self) -> Mapping[str, Learned]:
+        """Return the one multiplier."""
+        return {"multiplier": self.multiplier}
+
+    def _scaled(self, value: Value) -> Value:
+        m8 = saturate(rounding_shift(self.multiplier.values, _MULTIPLIER_SHIFT), 8)
+        exponent = value.exponent + MULTIPLIER_EXPONENT - _MULTIPLIER_SHIFT
+        return Value(value.integers * m8, exponent)
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Multiply: 15 bits."""
+        (self._input,) = inputs
+        return self._scaled(self._input)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Multiply the error."""
+        return [self._scaled(error)]
+
+    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
+        """Sum of error times input."""
+        axes = tuple(range(1, error.integers.ndim))
+        sums = (error.integers * self._input.integers).sum(axis=axes)
+        return {"multiplier": sum_samples(sums, error.exponent + self._input.exponent)}
+
+
+class RectifierLayer(IntegerLayer):
+    """ReLU. One bit an element is kept: whether it was positive."""
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Replace negative values by zero."""
+        (value,) = inputs
+        self._mask = value.integers > 0
+        return Value(np.maximum(value.integers, 0), value.exponent, value.is_codes)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Only where the input was positive."""
+        return [Value(np.where(self._mask, error.integers, 0), error.exponent, error.is_codes)]
+
+
+class AddLayer(IntegerLayer):
+    """The join of a residual block."""
+
+    passes_error = True
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Align and add."""
+        self._inputs = len(inputs)
+        return join(inputs)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Return the same error for each."""
+        return [error] * self._inputs
+
+
+class MeanLayer(IntegerLayer):
+    """Global average pooling: a sum, and the division by the next power of two in the exponent.
+
+    Dividing by 2**ceil(log2(positions)) instead of the number of positions is our choice: there is
+    no divider, and the classifier's weights take up the constant.
     """
-    axes = tuple(range(1, values.ndim))
-    shift = excess_bits(values, axis=axes)
-    codes = _NEAREST.apply(values, _per_sample(shift, values))
-    is_zero = ~values.any(axis=axes)
-    return Quantized(codes, clamp_exponent(np.where(is_zero, zero_exponent, exponent - shift)))
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Sum over height and width."""
+        (value,) = inputs
+        self._shape = value.integers.shape
+        self._shift = int(np.prod(self._shape[2:]) - 1).bit_length()
+        total = value.integers.sum(axis=(2, 3), keepdims=True)
+        return Value(saturate(total, 32), value.exponent + self._shift)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Spread over the positions."""
+        spread = np.broadcast_to(error.integers, self._shape)
+        return [Value(spread, error.exponent + self._shift, error.is_codes)]
 
 
-def align_errors(
-    errors: Quantized, other_exponent: Integers | int, key: int
-) -> tuple[Integers, int, Integers]:
-    """Bring all samples' errors to one scale, so that a weight gradient is one product.
+class ReshapeLayer(IntegerLayer):
+    """Flatten or reshape: the same elements."""
 
-    The common exponent is the least of (error + other exponent) over the samples whose error is
-    not zero; the others shift right, with stochastic rounding (nearest would lose small errors).
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        super().__init__(name)
+        self._target = shape
 
-    Parameters
-    ----------
-    errors:
-        (samples, features).
-    other_exponent:
-        Exponents of the product's other operand: (samples,), or one.
-    key:
-        Of `golden.randomness`.
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Reshape."""
+        (value,) = inputs
+        self._shape = value.integers.shape
+        integers = value.integers.reshape(len(value), *self._target)
+        return Value(integers, value.exponent, value.is_codes)
 
-    Returns
-    -------
-    codes (samples, features), the common exponent, and each sample's shift.
-    """
-    total = errors.exponent + other_exponent
-    live = errors.codes.any(axis=tuple(range(1, errors.codes.ndim)))
-    common = int(total[live].min()) if live.any() else 0
-    # A sample without errors is all zero at any scale: shift 0.
-    shift = np.where(live, total - common, 0)
-    index = np.arange(errors.codes.size).reshape(errors.codes.shape)
-    codes = _STOCHASTIC.apply(errors.codes, _per_sample(shift, errors.codes), draw(key, index))
-    return codes, common, shift
+    def backward(self, error: Value) -> list[Value]:
+        """Reshape back."""
+        return [Value(error.integers.reshape(self._shape), error.exponent, error.is_codes)]
 
 
-def quantize_gradient(gradient: Integers) -> tuple[Integers, int]:
-    """G: one tensor's gradient to 8 bits, rounding half up. Returns codes and the shift."""
-    shift = int(excess_bits(gradient))
-    return _NEAREST.apply(gradient, shift), shift
+class ShortcutLayer(IntegerLayer):
+    """Every n-th pixel, then zero channels and borders: a shortcut without parameters."""
+
+    def __init__(
+        self, name: str, stride: tuple[int, int], padding: tuple[int, int, int, int, int]
+    ) -> None:
+        super().__init__(name)
+        self._stride, (channels, top, left, bottom, right) = stride, padding
+        self._padding = ((0, 0), (0, channels), (top, bottom), (left, right))
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Subsample and pad."""
+        (value,) = inputs
+        self._shape = value.integers.shape
+        picked = value.integers[:, :, :: self._stride[0], :: self._stride[1]]
+        self._picked = picked.shape
+        return Value(np.pad(picked, self._padding), value.exponent, value.is_codes)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Cut, and put zeros between."""
+        inner = tuple(
+            slice(before, before + size)
+            for (before, _), size in zip(self._padding, self._picked, strict=True)
+        )
+        result = np.zeros(self._shape, dtype=np.int64)
+        result[:, :, :: self._stride[0], :: self._stride[1]] = error.integers[inner]
+        return [Value(result, error.exponent, error.is_codes)]

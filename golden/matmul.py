@@ -27,5 +27,6 @@ def matmul(a: Integers, b: Integers) -> Integers:
     result = np.zeros((*a.shape[:-1], b.shape[-1]), dtype=np.int64)
     for start in range(0, k, _FLOAT32_REDUCTION):
         part = slice(start, start + _FLOAT32_REDUCTION)
-        result += (a[..., part].astype(np.float32) @ b[part].astype(np.float32)).astype(np.int64)
+        product = np.asarray(a[..., part], np.float32) @ np.asarray(b[part], np.float32)
+        result += product.astype(np.int64)
     return result

@@ -68,7 +68,7 @@ def draw(key: int, index: Integers | int) -> NDArray[np.int64]:
     mixed = (i ^ key) & 0xFFFF
     a, b = mixed & 0xFF, mixed >> 8
     for number, position in enumerate(ROUND_KEY_BITS):
-        round_key = (key >> position) & 0xFF
+        round_key: Integers | int = (key >> position) & 0xFF
         if number == 0:
             round_key = round_key ^ (i >> 16)
         a = ((((a >> 2) | (a << 6)) + b) & 0xFF) ^ round_key

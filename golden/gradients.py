@@ -1,0 +1,107 @@
+"""Learned tensors: how a gradient is collected over the batch and becomes an update.
+
+Weight gradients are one product over the whole batch. For that, all samples' errors are first
+brought to one scale, with stochastic rounding. Source: our choice (NITI and WAGEUBN discard the
+gradient's magnitude instead).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.formats import Integers, QuantSpec, Rounding, excess_bits, rounding_shift
+from golden.optimizer import UpdateRule, update
+from golden.randomness import draw
+from golden.values import Value, per_sample
+
+__all__ = ["Gradient", "Learned", "align_errors", "quantize_gradient", "sum_samples"]
+
+_NEAREST = QuantSpec()
+_STOCHASTIC = QuantSpec(8, 8, Rounding.STOCHASTIC)
+
+
+@dataclass
+class Learned:
+    """One learned tensor and its state.
+
+    Members
+    -------
+    values, exponent:
+        Integers of `rule.width` bits, and their static exponent.
+    momentum:
+        16 bits, of the same shape.
+    rule:
+        How it is updated.
+    """
+
+    values: Integers
+    exponent: int
+    rule: UpdateRule
+    momentum: Integers
+
+    @classmethod
+    def fresh(cls, values: Integers, exponent: int, rule: UpdateRule) -> "Learned":
+        """Return the tensor with its momentum at zero."""
+        return cls(values, exponent, rule, np.zeros_like(values))
+
+    def learn(
+        self, gradient: "Gradient", shift: int, gradient_key: int, update_key: int
+    ) -> tuple[Integers, Integers]:
+        """Update in place; `shift` is log2(batch) plus the learning rate's k. Returns (G, U)."""
+        codes, excess = quantize_gradient(gradient.total)
+        total = gradient.exponent - excess + shift - (self.exponent + self.rule.momentum_exponent)
+        self.values, self.momentum, step = update(
+            self.values, self.momentum, codes, total, self.rule,
+            gradient_key=gradient_key, update_key=update_key,
+        )  # fmt: skip
+        return codes, step
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A gradient summed over the batch: integers and one exponent."""
+
+    total: Integers
+    exponent: int
+
+
+def align_errors(errors: Value, other_exponent: Integers | int, key: int) -> tuple[Integers, int]:
+    """Bring all samples' errors to one scale, so that a weight gradient is one product.
+
+    The common exponent is the least of (error + other exponent) over the samples whose error is
+    not zero; the others shift right, with stochastic rounding (nearest would lose small errors).
+
+    Parameters
+    ----------
+    errors:
+        8-bit codes (samples, ...).
+    other_exponent:
+        Exponents of the product's other operand: (samples,), or one.
+    key:
+        Of `golden.randomness`.
+
+    Returns
+    -------
+    codes of `errors`' shape and the common exponent.
+    """
+    total = errors.exponent + other_exponent
+    live = errors.integers.any(axis=tuple(range(1, errors.integers.ndim)))
+    common = int(total[live].min()) if live.any() else 0
+    # A sample without errors is all zero at any scale: shift 0.
+    shift = per_sample(np.where(live, total - common, 0), errors.integers)
+    index = np.arange(errors.integers.size).reshape(errors.integers.shape)
+    return _STOCHASTIC.apply(errors.integers, shift, draw(key, index)), common
+
+
+def sum_samples(sums: Integers, exponent: Integers) -> Gradient:
+    """Gradient of a scalar from one sum a sample, (samples,), each with an exponent of its own."""
+    live = sums != 0
+    common = int(exponent[live].min()) if live.any() else 0
+    aligned = rounding_shift(sums, np.where(live, exponent - common, 0))
+    return Gradient(aligned.sum(keepdims=True), common)
+
+
+def quantize_gradient(gradient: Integers) -> tuple[Integers, int]:
+    """G: one tensor's gradient to 8 bits, rounding half up. Returns codes and the shift."""
+    shift = int(excess_bits(gradient))
+    return _NEAREST.apply(gradient, shift), shift

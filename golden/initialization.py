@@ -1,0 +1,139 @@
+"""From a network to its integers at their initial values.
+
+Fixup (arXiv 1901.09321): the first convolutions of a residual branch are He-initialised and scaled
+by L**(-1/(2m-2)) for L branches of m convolutions, the last one and the classifier are zero,
+multipliers one, biases zero. Our choice: a weight's static exponent leaves room for four of He's
+standard deviations.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from golden.convolution import ConvolutionLayer
+from golden.errors import InputError
+from golden.formats import Integers
+from golden.gradients import Learned
+from golden.layers import (
+    BIAS_EXPONENT,
+    MULTIPLIER_EXPONENT,
+    AddLayer,
+    BiasLayer,
+    IntegerLayer,
+    LinearLayer,
+    MeanLayer,
+    MultiplierLayer,
+    RectifierLayer,
+    ReshapeLayer,
+    ShortcutLayer,
+)
+from golden.network import (
+    Activation,
+    Add,
+    AveragePool,
+    Convolution,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    Network,
+    Pad,
+    Reshape,
+    ScalarBias,
+    ScalarMultiplier,
+)
+from golden.optimizer import SCALAR, WEIGHT
+from golden.training import Model
+
+__all__ = ["build"]
+
+
+def build(network: Network, seed: int) -> Model:
+    """Integers for a network that the EOQ scheme has rewritten.
+
+    Raises InputError that names the layer when golden cannot train one of the operators.
+    """
+    rng = np.random.default_rng(seed)
+    scales = _branch_scales(network)
+    linear = [layer.name for layer in network if isinstance(layer.operator, Linear)]
+    if not linear or linear[-1] != network.output:
+        raise InputError(
+            f"network {network.name!r}: training requires a linear classifier at the end"
+        )
+    scales[linear[-1]] = 0.0
+    layers = [_layer(network, layer, scales.get(layer.name, 1.0), rng) for layer in network]
+    return Model(network, layers, seed)
+
+
+def _branch_scales(network: Network) -> dict[str, float]:
+    """Fixup's factor for each convolution of a residual branch; 0 for the last."""
+    consumers = network.consumers()
+    branches = []
+    for layer in network:
+        if not isinstance(layer.operator, ScalarMultiplier):
+            continue
+        # A branch reaches back to the fork it started from.
+        found, pending = [], list(layer.inputs)
+        while pending:
+            name = pending.pop()
+            if name == "input" or len(consumers[name]) > 1:
+                continue
+            if isinstance(network.layers[name].operator, Convolution):
+                found.append(name)
+            pending.extend(network.layers[name].inputs)
+        branches.append(found)
+    scales = {}
+    for last, *others in filter(None, branches):
+        scales[last] = 0.0
+        for name in others:
+            scales[name] = len(branches) ** (-1 / (2 * len(others)))
+    return scales
+
+
+def _layer(network: Network, layer: Layer, scale: float, rng: np.random.Generator) -> IntegerLayer:
+    shapes = layer.parameters
+    match layer.operator:
+        case Linear(bias=bias):
+            weight = _weight(shapes["weight"], shapes["weight"][1], scale, rng)
+            return LinearLayer(layer.name, weight, _zeros(shapes) if bias else None)
+        case Convolution(bias=bias) as operator:
+            outputs, _, height, width = shapes["weight"]
+            fan = outputs // operator.groups * height * width
+            weight = _weight(shapes["weight"], fan, scale, rng)
+            return ConvolutionLayer(layer.name, operator, weight, _zeros(shapes) if bias else None)
+        case ScalarBias():
+            return BiasLayer(layer.name, _zeros(shapes))
+        case ScalarMultiplier():
+            one = np.array([1 << MULTIPLIER_EXPONENT])
+            return MultiplierLayer(layer.name, Learned.fresh(one, MULTIPLIER_EXPONENT, SCALAR))
+        case Activation(maximum=None, slope=0.0):
+            return RectifierLayer(layer.name)
+        case Add():
+            return AddLayer(layer.name)
+        case GlobalAveragePool():
+            return MeanLayer(layer.name)
+        case Flatten() | Reshape():
+            return ReshapeLayer(layer.name, layer.shape)
+        case AveragePool(kernel=(1, 1), padding=(0, 0, 0, 0), stride=stride):
+            return ShortcutLayer(layer.name, stride, (0, 0, 0, 0, 0))
+        case Pad(amounts=amounts):
+            return ShortcutLayer(layer.name, (1, 1), amounts)
+        case operator:
+            raise InputError(
+                f"network {network.name!r}, layer {layer.name!r}: integer training requires an "
+                "operator of docs/numerics.md, got "
+                f"{type(operator).__name__}"
+            )
+
+
+def _weight(shape: tuple[int, ...], fan: int, scale: float, rng: np.random.Generator) -> Learned:
+    deviation = math.sqrt(2 / fan)
+    exponent = math.floor(math.log2(127 / (4 * deviation)))
+    real = rng.normal(0.0, deviation, shape) * scale * 2.0**exponent
+    return Learned.fresh(np.clip(np.rint(real), -127, 127).astype(np.int64), exponent, WEIGHT)
+
+
+def _zeros(shapes: Mapping[str, tuple[int, ...]]) -> Learned:
+    values: Integers = np.zeros(shapes["bias"], dtype=np.int64)
+    return Learned.fresh(values, BIAS_EXPONENT, SCALAR)
