@@ -141,6 +141,8 @@ def draw(
         paint(sheet)
         sheet.savefig(svg, format="svg", metadata={"Date": None})
         if png:
+            # The layout stands; to compute it again takes as long as to draw.
+            sheet.set_layout_engine("none")
             sheet.savefig(image, format="png", dpi=160, metadata={"Software": None})
     return Figure(
         key=key,

@@ -132,7 +132,8 @@ class Table:
         if pd.api.types.is_numeric_dtype(values.dtype):
             return True
         present = [value for value in values if not is_missing(value)]
-        return bool(present) and all(is_number(value) for value in present)
+        # A column without any value is what its unit says it is.
+        return column in self.units if not present else all(map(is_number, present))
 
     def label(self, column: str) -> str:
         """Return the header text of `column`."""

@@ -11,7 +11,7 @@ from reports import Highlight, Report, Section, Table, figures
 
 SCHEMES = ("eoq", "wageubn", "range-bn", "fp32-bn")
 PHASES = ("forward", "backward_data", "backward_weight")
-HOSTILE = "<script>document.title='owned'</script> $\\frac \u202egnp.exe \x00 & \"quoted\""
+HOSTILE = "<script>document.title='owned'</script> $\\frac$ \u202egnp.exe \x00 & \"quoted\""
 
 TOTALS = {
     "resnet18": (1_814_073_344, 1_696_059_392, 1_814_073_344),
