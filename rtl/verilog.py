@@ -1,0 +1,130 @@
+"""Verilog of a core and the files that go with it; the same bytes every time.
+
+Neither paths nor dates are written. Each kind of `rtl.hierarchy.SharedComponent` is one module.
+"""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from amaranth._toolchain.yosys import find_yosys  # the one that amaranth.back.verilog uses
+from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain, Fragment, Value
+from amaranth.lib import wiring
+
+from rtl.config import CoreConfig
+from rtl.core import Core
+from rtl.hierarchy import Emission
+from rtl.integration import file_list, fusesoc_core, port_map, waivers
+
+__all__ = ["emit", "write"]
+
+
+def emit(config: CoreConfig) -> dict[str, str]:
+    """Text of every file by name: Verilog, file list, waivers, FuseSoC description, port map."""
+    return {
+        "eoq_core.v": _verilog(config),
+        "files.f": file_list(),
+        "eoq_core.vlt": waivers(),
+        "eoq_core.core": fusesoc_core(config),
+        "ports.md": port_map(config),
+    }
+
+
+def write(config: CoreConfig, directory: Path) -> list[Path]:
+    """Write `emit(config)` into `directory`, made if need be; return the files.
+
+    Everything is generated before anything is touched, and each file appears whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the directory cannot be made or written.
+    """
+    texts = emit(config)
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, text in texts.items():
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            # mkstemp gives the owner alone access; this is a file like any other.
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(directory / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        paths.append(directory / name)
+    return paths
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _verilog(config: CoreConfig) -> str:
+    emission = Emission()
+    core = Core(config=config)
+    texts = [rtlil.convert(core, name="eoq_core", platform=emission, emit_src=False)]
+    # Emitting a shared component may bring in others (the element its multiplier).
+    emitted: set[str] = set()
+    while waiting := [name for name in emission.modules if name not in emitted]:
+        for name in waiting:
+            texts.append(_shared(emission, name))
+            emitted.add(name)
+    return _tidy(_to_verilog(_plain_names("\n".join(texts))))
+
+
+def _shared(emission: Emission, name: str) -> str:
+    """RTLIL of one shared module. Its clock domain has no reset, and so it has no `rst` port."""
+    component = emission.modules[name]
+    fragment = Fragment.get(component, emission)
+    ports: dict[str, tuple[Value, None]] = {}
+    if component.clocked:
+        domain = ClockDomain("sync", reset_less=True)
+        fragment.add_domains(domain)
+        ports["clk"] = (domain.clk, None)
+    ports |= {port: (value, None) for port, value in _ports(component).items()}
+    return rtlil.convert_fragment(fragment, ports, name, emit_src=False)[0]
+
+
+def _ports(component: wiring.Component) -> dict[str, Value]:
+    return {
+        "__".join(map(str, path)): Value.cast(value)
+        for path, _, value in component.signature.flatten(component)
+    }
+
+
+def _plain_names(text: str) -> str:
+    """`text` with hierarchical module names in plain identifiers: eoq_core_matrix_unit."""
+    dotted = re.compile(r"^(module|(?:  )*cell) \\([\w.]+)", re.MULTILINE)
+    return dotted.sub(lambda match: f"{match[1]} \\{match[2].replace('.', '_')}", text)
+
+
+def _to_verilog(text: str) -> str:
+    yosys = find_yosys(lambda version: version >= (0, 40))
+    script = [
+        f"read_rtlil <<rtlil\n{text}\nrtlil",
+        # Multiplexers, not processes: then opt_clean can drop the many names of one net, and no
+        # simulator has to settle an `always @*` at time 0.
+        "proc -norom",
+        "opt_clean -purge",
+        "memory_collect",
+        # -noattr: attributes would carry source paths.
+        "write_verilog -norename -noattr",
+    ]
+    # Warnings: Yosys always says that not every process can be written as Verilog; these can.
+    return yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True)
+
+
+def _tidy(text: str) -> str:
+    """`text` with our first line, multiplexers in plain names, and the multiplier to be kept."""
+    body = re.sub(r"\A/\*.*?\*/\s*", "", text, flags=re.DOTALL)
+    body = re.sub(r"^module eoq_multiplier\b", "(* keep_hierarchy *)\n\\g<0>", body, flags=re.M)
+    # Icarus takes a function whose name begins with $ for a system function, though it is escaped.
+    body = re.sub(r"\\\$procmux\$(\w+) ", r"procmux_\1 ", body)
+    return "// Generated by eoq rtl; do not edit.\n\n" + body
