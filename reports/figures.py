@@ -292,11 +292,14 @@ def cycles_agreement(
             if is_missing(model) or is_missing(rtl):
                 continue
             panel.plot(model, rtl, "X", color=PROBLEM, markersize=8)
+            # Away from the diagonal, where the points that agree are.
+            above = rtl > model
             panel.annotate(
                 axis_name(str(name)),
                 (model, rtl),
-                (7, 4),
+                (-8, 3) if above else (8, -9),
                 textcoords="offset points",
+                ha="right" if above else "left",
                 color=PROBLEM,
             )
         agreeing = f"{len(pairs) - len(off):,} of {len(pairs):,} on the diagonal"
