@@ -113,7 +113,7 @@ class Core(Component):
         _join(m, self.i_a, [matrix_unit.i_a])
         _join(m, self.i_b, [matrix_unit.i_b])
         _join(m, self.i_x, [quantize_unit.i_x, update_unit.i_x, loss_unit.i_x])
-        _join(m, self.i_y, [quantize_unit.i_y, update_unit.i_y])
+        _join(m, self.i_y, [quantize_unit.i_y, update_unit.i_y, loss_unit.i_y])
 
         # `start` is the decoded unit; it also steers the output.
         for unit in units:

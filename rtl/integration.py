@@ -141,7 +141,7 @@ _USES = {
     isa.Opcode.SHIFT: "`count` beats, `shift`, `stochastic`, `key`, `index`",
     isa.Opcode.UPDATE: "`count` beats, `shift` and `key` of the gradient, `update_shift`, "
     "`update_key`, `index`, `wide`",
-    isa.Opcode.LOSS: "`count` classes, `label`, `shift` = exponent of the logits",
+    isa.Opcode.LOSS: "`count` classes, `label`, `shift` = exponent of the logits, `bias_shift`",
 }
 
 

@@ -101,6 +101,7 @@ INSTRUCTION_FIELDS = {
     "count": Field(8, 16),
     "shift": Field(24, 8, signed=True),
     "update_shift": Field(32, 8, signed=True),
+    "bias_shift": Field(32, 8, signed=True),
     # MATMUL and LOSS draw no random bits: what they need lies over the index.
     "index": Field(40, 24),
     "tiles": Field(40, 16),
@@ -108,7 +109,8 @@ INSTRUCTION_FIELDS = {
     "key": Field(64, 32),
     "update_key": Field(96, 32),
 }
-"""Instruction word. `index`, `tiles` and `label` share their bits: no opcode has two of them."""
+"""Instruction word. Fields share bits where no opcode has both: `index`, `tiles` and `label`;
+`update_shift` and `bias_shift`."""
 
 STATUS_BITS = 64
 
@@ -175,7 +177,8 @@ class Quantize(Instruction):
         Beats of `i_x` (and of `i_y` unless `pre` is NONE), 1 to `CoreConfig.tensor_depth`.
     pre, pre_shift:
         x' = x (NONE), SAT32(x + RSH(y, pre_shift)) (BIAS), that with negative values made 0
-        (BIAS_RELU), or x where y > 0 and 0 elsewhere (MASK).
+        (BIAS_RELU), or x where y > 0 and 0 elsewhere (MASK). With BIAS_RELU bit 8 of a result is
+        the ReLU's mask, x' > 0, above a code that is never negative.
     rounding:
         Of the second pass. RSH(y, pre_shift) is always half up.
     key, index:
@@ -277,8 +280,9 @@ class Update(Instruction):
 class Loss(Instruction):
     """Softmax cross-entropy error of one sample, as `golden.loss.softmax_error`.
 
-    ceil(classes / columns) beats of int32 logits on `i_x`, as many of the error on `o`; lanes past
-    the last class are ignored in and zero out.
+    ceil(classes / columns) beats of int32 products on `i_x` and of the classifier's int16 biases on
+    `i_y` (a beat of both at once), as many of the error on `o`. The logits are SAT32(x +
+    RSH(y, bias_shift)). Lanes past the last class are ignored in and zero out.
 
     Parameters
     ----------
@@ -288,16 +292,24 @@ class Loss(Instruction):
         The right class, below `classes`.
     exponent:
         The logits' exponent s: their value is x * 2**-s. The error's exponent is 15.
+    bias_shift:
+        From the bias's exponent to the logits'; negative goes left.
     """
 
     opcode: ClassVar[Opcode] = Opcode.LOSS
     classes: int
     label: int
     exponent: int
+    bias_shift: int = 0
 
     def fields(self) -> dict[str, int]:
         """Return the fields of the word by name, all but the opcode."""
-        return {"count": self.classes, "label": self.label, "shift": self.exponent}
+        return {
+            "count": self.classes,
+            "label": self.label,
+            "shift": self.exponent,
+            "bias_shift": self.bias_shift,
+        }
 
 
 def unpack(word: int) -> Instruction:
@@ -335,7 +347,12 @@ def unpack(word: int) -> Instruction:
                 wide=bool(value["wide"]),
             )
         case Opcode.LOSS:
-            return Loss(classes=value["count"], label=value["label"], exponent=value["shift"])
+            return Loss(
+                classes=value["count"],
+                label=value["label"],
+                exponent=value["shift"],
+                bias_shift=value["bias_shift"],
+            )
     raise ValueError(f"opcode must be one of {[int(o) for o in Opcode]}, not {value['opcode']!r}")
 
 

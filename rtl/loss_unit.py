@@ -6,6 +6,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from golden.formats import QuantSpec
 from golden.loss import EXP_TABLE, LOGIT_EXPONENT, RECIPROCAL_TABLE
+from rtl.bias_adder import BiasAdder
 from rtl.config import CoreConfig
 from rtl.hierarchy import place
 from rtl.layouts import instruction_layout
@@ -41,8 +42,8 @@ class LossUnit(Component):
     -------
     start:
         High for one cycle; `instruction` is a legal LOSS and stays until `done`.
-    i_x, o:
-        Logits and error, class j in lane j mod C of beat j // C.
+    i_x, i_y, o:
+        Products, biases and error, class j in lane j mod C of beat j // C.
     done:
         High in the cycle in which the last beat of `o` is taken.
     """
@@ -55,6 +56,7 @@ class LossUnit(Component):
                 "start": In(1),
                 "instruction": In(instruction_layout()),
                 "i_x": In(stream.Signature(lanes)),
+                "i_y": In(stream.Signature(data.ArrayLayout(signed(16), config.columns))),
                 "o": Out(stream.Signature(lanes)),
                 "done": Out(1),
             }
@@ -103,11 +105,17 @@ class LossUnit(Component):
             with m.If(last_back):
                 m.d.sync += [front.eq(0), back.eq(0), lane.eq(0), valid.eq(0)]
 
-        # Walk 1: z = SAT16(RSH(x, s - 8)) and the maximum.
+        # Walk 1: add the bias (two cycles), z = SAT16(RSH(x, s - 8)) (two more) and the maximum.
         top = Signal(signed(16))
         z = to_z.o
+        m.submodules.bias_adder = bias_adder = BiasAdder()
+        logit = Signal(signed(32), reset_less=True)
+        m.d.sync += logit.eq(bias_adder.o)
         m.d.comb += [
-            to_z.x.eq(Array([self.i_x.payload[c] for c in range(lanes)])[lane]),
+            bias_adder.x.eq(Array([self.i_x.payload[c] for c in range(lanes)])[lane]),
+            bias_adder.y.eq(Array([self.i_y.payload[c] for c in range(lanes)])[lane]),
+            bias_adder.shift.eq(what.bias_shift),
+            to_z.x.eq(logit),
             # s - 8 in 8 bits; a left shift is limited long before.
             to_z.shift.eq(
                 Mux(what.shift < LOGIT_EXPONENT - 128, -128, what.shift - LOGIT_EXPONENT)
@@ -165,9 +173,10 @@ class LossUnit(Component):
                     m.next = "LOGITS"
             with m.State("LOGITS"):
                 m.d.comb += [
-                    issue.eq(self.i_x.valid & (front != what.count)),
-                    self.i_x.ready.eq((front != what.count) & last_lane),
-                    write.eq(valid[1]),
+                    issue.eq(self.i_x.valid & self.i_y.valid & (front != what.count)),
+                    self.i_x.ready.eq(issue & last_lane),
+                    self.i_y.ready.eq(issue & last_lane),
+                    write.eq(valid[3]),
                     w_data.eq(z),
                 ]
                 with m.If(write & (z > top)):

@@ -3,18 +3,19 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from golden.formats import QuantSpec, Rounding
 from rtl import quantizer
+from rtl.bias_adder import BiasAdder
 from rtl.config import CoreConfig
 from rtl.hierarchy import SharedComponent, place
 from rtl.isa import Opcode, Pre
 from rtl.layouts import instruction_layout
 from rtl.memory import Memory
-from rtl.quantizer import Quantizer, round_off, saturate, shift_for_rounding
+from rtl.quantizer import Quantizer
 from rtl.random import RandomDraw
 
 __all__ = ["QuantizeLane", "QuantizeUnit"]
@@ -37,6 +38,8 @@ class QuantizeLane(SharedComponent):
         Moves the second pass on by one step.
     o:
         SAT8 result of the operand two steps before.
+    positive:
+        Whether that operand was positive: a ReLU's mask, exact where the result is rounded to 0.
     """
 
     module_name = "eoq_quantize_lane"
@@ -56,28 +59,32 @@ class QuantizeLane(SharedComponent):
     take: In(1)
     enable: In(1)
     o: Out(signed(8))
+    positive: Out(1)
 
     def elaborate(self, platform: object) -> Module:
         """Prepare; then shift, round and saturate."""
         m = Module()
 
         # First pass. Nothing stalls it: its result goes to a memory.
-        shifted = shift_for_rounding(m, self.y, self.pre_shift, limit_bits=16)
-        s1_y = Signal(shifted.shape(), reset_less=True)
-        s1_x = Signal(signed(32), reset_less=True)
+        m.submodules.bias_adder = bias_adder = BiasAdder()
         s1_keep = Signal(reset_less=True)
         s2_x = Signal(signed(32), reset_less=True)
-        m.d.sync += [s1_x.eq(self.x), s1_y.eq(shifted), s1_keep.eq(self.y > 0)]
-        biased = saturate(s1_x + round_off(s1_y, quantizer.ROUND_HALF), 32)
+        biased = bias_adder.o
+        m.d.comb += [
+            bias_adder.x.eq(self.x),
+            bias_adder.y.eq(self.y),
+            bias_adder.shift.eq(self.pre_shift),
+        ]
+        m.d.sync += s1_keep.eq(self.y > 0)
         with m.Switch(self.pre):
             with m.Case(Pre.BIAS):
                 m.d.sync += s2_x.eq(biased)
             with m.Case(Pre.BIAS_RELU):
                 m.d.sync += s2_x.eq(Mux(biased < 0, 0, biased))
             with m.Case(Pre.MASK):
-                m.d.sync += s2_x.eq(Mux(s1_keep, s1_x, 0))
+                m.d.sync += s2_x.eq(Mux(s1_keep, bias_adder.x_late, 0))
             with m.Default():
-                m.d.sync += s2_x.eq(s1_x)
+                m.d.sync += s2_x.eq(bias_adder.x_late)
         m.d.comb += [
             self.prepared.eq(s2_x),
             self.magnitude.eq(Mux(s2_x < 0, -s2_x, s2_x)),
@@ -99,6 +106,11 @@ class QuantizeLane(SharedComponent):
             narrow.enable.eq(self.enable),
             self.o.eq(narrow.o),
         ]
+        s1_positive = Signal(reset_less=True)
+        s2_positive = Signal(reset_less=True)
+        with m.If(self.enable):
+            m.d.sync += [s1_positive.eq(self.z > 0), s2_positive.eq(s1_positive)]
+        m.d.comb += self.positive.eq(s2_positive)
         return m
 
 
@@ -147,6 +159,7 @@ class QuantizeUnit(Component):
         lanes = self._config.columns
         what = self.instruction
         single = what.opcode == Opcode.SHIFT
+        masked = ~single & (what.pre == Pre.BIAS_RELU)
         address = range(max(self._config.tensor_depth, 2))
         buffer = place(
             m,
@@ -239,7 +252,8 @@ class QuantizeUnit(Component):
                 lane.lane.eq(c),
                 lane.take.eq(prime | consume),
                 lane.enable.eq(step),
-                self.o.payload[c].eq(lane.o),
+                # Behind a ReLU the sign is free: the mask goes where it would be repeated.
+                self.o.payload[c].eq(Mux(masked, Cat(lane.o, lane.positive), lane.o)),
             ]
             magnitudes.append(lane.magnitude)
         with m.If(s2_valid):

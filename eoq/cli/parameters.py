@@ -1,0 +1,42 @@
+"""Parameter types that several verbs share."""
+
+import re
+
+import click
+
+from golden.errors import InputError
+from rtl.config import SIZE_MAX
+
+__all__ = ["ARRAY", "Array"]
+
+
+class Array(click.ParamType):
+    """`RxC`, as in 16x16: rows and columns of a MAC array, a tuple of two integers.
+
+    Raises InputError, one line, for anything that no core can have.
+    """
+
+    name = "RxC"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what the help prints; click would write it in capitals."""
+        return self.name
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse `value`; a tuple that was parsed before stays as it is."""
+        if isinstance(value, tuple):
+            return value
+        where = f"{param.opts[0]} " if param else "array "
+        match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", str(value))
+        size = tuple(int(part) for part in match.groups()) if match else ()
+        if not size or not all(1 <= part <= SIZE_MAX for part in size):
+            raise InputError(
+                f"{where}must be RxC, rows and columns from 1 to {SIZE_MAX} each (like 16x16), "
+                f"not {value!r}"
+            )
+        return size[0], size[1]
+
+
+ARRAY = Array()

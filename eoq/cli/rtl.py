@@ -1,0 +1,60 @@
+"""`eoq rtl`: Verilog of the training core and what goes with it."""
+
+import json
+from pathlib import Path
+
+import click
+
+from eoq.cli.parameters import ARRAY
+
+__all__ = ["rtl"]
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  eoq rtl --array 4x4 -o build/core\n"
+    "  eoq rtl --array 16x16 -o build/core --accumulator-bits 24 --json\n"
+    "  verilator --lint-only -Wall -F build/core/files.f\n"
+)
+@click.option("--array", type=ARRAY, required=True, help="Rows x columns of the MAC array.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder; made if it is not there.",
+)
+@click.option(
+    "--accumulator-bits", type=int, default=32, show_default=True, help="Bits of a partial sum."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def rtl(array: tuple[int, int], output: Path, accumulator_bits: int, as_json: bool) -> None:
+    """Write the Verilog of the training core, with its file list, lint waivers, FuseSoC
+    description, and port map."""
+    from golden.errors import InputError
+    from rtl.config import CoreConfig
+
+    rows, columns = array
+    try:
+        config = CoreConfig(rows=rows, columns=columns, accumulator_bits=accumulator_bits)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+    # Slow to load, and only now known to be needed.
+    from rtl.verilog import write
+
+    paths = write(config, output)
+    if as_json:
+        result = {
+            "array": f"{rows}x{columns}",
+            "top": "eoq_core",
+            "accumulator_bits": config.accumulator_bits,
+            "largest_reduction": config.largest_reduction,
+            "files": [str(path) for path in paths],
+        }
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(f"eoq_core, {rows}x{columns}, sums of up to {config.largest_reduction} products:")
+    for path in paths:
+        click.echo(f"  {path}  {path.stat().st_size:,} bytes")
+    click.echo(f"Check it: verilator --lint-only -Wall -F {output / 'files.f'}")
