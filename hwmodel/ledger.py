@@ -14,7 +14,7 @@ from hwmodel.quantization import quantization_operations
 from hwmodel.step import Row, Step
 from hwmodel.updates import update_operations
 
-__all__ = ["OPERATIONS", "PHASES", "ledger", "macs_by_phase"]
+__all__ = ["MAC_PHASES", "OPERATIONS", "PHASES", "ledger", "macs_by_phase"]
 
 PHASES = (
     "forward",
@@ -27,7 +27,8 @@ PHASES = (
 
 OPERATIONS = ("mac", "add", "multiply", "shift", "compare", "lookup", "sqrt", "div", "random")
 
-_MAC_PHASES = PHASES[:3]
+MAC_PHASES = PHASES[:3]
+"""Phases of the three matrix products."""
 
 
 def ledger(step: Step) -> list[Row]:
@@ -59,7 +60,7 @@ def ledger(step: Step) -> list[Row]:
 
 def macs_by_phase(rows: Iterable[Row]) -> dict[str, int]:
     """Multiply-accumulates of the three products and their total."""
-    macs = dict.fromkeys(_MAC_PHASES, 0)
+    macs = dict.fromkeys(MAC_PHASES, 0)
     for row in rows:
         if row.op == "mac":
             macs[row.phase] += row.count

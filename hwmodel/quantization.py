@@ -30,7 +30,12 @@ from golden.network import (
 )
 from hwmodel.step import WEIGHTED, Row, Step
 
-__all__ = ["Dataflow", "quantization_barriers", "quantization_operations"]
+__all__ = [
+    "Dataflow",
+    "quantization_barriers",
+    "quantization_operations",
+    "waiting_tensors",
+]
 
 PHASE = "quantization"
 
@@ -271,6 +276,28 @@ def _range_bn(step: Step) -> Iterator[Row]:
             yield from _affine(layer.name, n, measured=layer.inputs[0] not in step.learned)
     for tensor in _operands(step):
         yield from _affine(tensor, step.elements(tensor))
+
+
+def waiting_tensors(step: Step) -> Iterator[tuple[str, int]]:
+    """Tensors whose 32-bit sums wait for a measured scale, and how many elements wait at a time: a
+    sample's or the batch's in EOQ (`Conventions.exponents`), the batch's in the other schemes."""
+    name = step.scheme.name
+    if name == "eoq":
+        if step.conventions.exponents == "lagged":
+            return
+        share = step.batch if step.conventions.exponents == "sample" else 1
+        flow = Dataflow(step)
+        for tensor in (*flow.activations, *flow.errors):
+            yield tensor, step.elements(tensor) // share
+    elif name in ("wageubn", "range-bn"):
+        for layer in step.network:
+            kinds = (*WEIGHTED, Normalization) if name == "wageubn" else WEIGHTED
+            measured = layer.name not in step.full_precision and layer.name in step.learned
+            if measured and isinstance(layer.operator, kinds):
+                yield layer.name, step.elements(layer.name)
+        if name == "range-bn":
+            for tensor in _operands(step):
+                yield tensor, step.elements(tensor)
 
 
 def quantization_barriers(step: Step) -> dict[str, int]:

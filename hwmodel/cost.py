@@ -1,0 +1,332 @@
+"""What one training step costs: operations, normalisation, memory, traffic, cycles, energy, area.
+
+`cost()` is the one call. Counts are exact under the conventions that come with the result; energy,
+area and modelled traffic are estimates and carry the name of their table and their assumptions.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from golden.errors import InputError
+from golden.network import LocalResponseNormalization, Network
+from golden.schemes import EOQ, Scheme
+from golden.schemes import scheme as scheme_by_name
+from hwmodel.conventions import DEFAULT, Conventions
+from hwmodel.estimate import Part, area_parts, energy_parts, sum_parts
+from hwmodel.footprint import KINDS, Moment, footprint, peak
+from hwmodel.ledger import ledger, macs_by_phase
+from hwmodel.normalization import (
+    Pass,
+    normalization_barriers,
+    normalization_passes,
+    normalized_elements,
+)
+from hwmodel.quantization import quantization_barriers
+from hwmodel.schedule import Schedule, Work
+from hwmodel.step import Row, Step, total
+from hwmodel.technology import Technology, load_technology
+from hwmodel.traffic import Hierarchy, Transfer, array_traffic, traffic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Cost", "cost"]
+
+ARRAY_MAX = 4096
+"""Most rows or columns that are priced."""
+
+_DEPTH = 64
+"""Rows of sums that an array keeps, where it is not our core's."""
+
+
+class Cost:
+    """The cost of one training step; made by `cost`.
+
+    Everything is computed when it is asked for, but for the ledger, so that a network that cannot
+    be priced is refused at once. Tables are tidy DataFrames, one row a fact.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        array: tuple[int, int],
+        technology: Technology,
+        hierarchy: Hierarchy,
+    ) -> None:
+        self.step = step
+        self.array = array
+        self.technology = technology
+        self.hierarchy = hierarchy
+        self.rows: list[Row] = ledger(step)
+
+    def __repr__(self) -> str:
+        rows, columns = self.array
+        return (
+            f"<Cost {self.step.network.name} {self.step.scheme.name} "
+            f"batch={self.step.batch} array={rows}x{columns}>"
+        )
+
+    @cached_property
+    def macs(self) -> dict[str, int]:
+        """Multiply-accumulates by phase, and their total."""
+        return macs_by_phase(self.rows)
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers of the rewritten network."""
+        return self.step.network.parameter_count
+
+    @cached_property
+    def pass_list(self) -> list[Pass]:
+        """Passes over activations that normalisation makes, or Fixup's scalars."""
+        return list(normalization_passes(self.step))
+
+    @cached_property
+    def normalization(self) -> dict[str, int | float]:
+        """The four currencies of normalisation.
+
+        Operations, `element_passes` (elements read and written), `passes` (that over the elements
+        that are normalised), bytes, and `barriers` (waits for the whole batch).
+        """
+        counts = {
+            op: total(self.rows, phase="normalization", op=op)
+            for op in ("sqrt", "div", "add", "multiply", "compare")
+        }
+        moved = sum(p.reads + p.writes for p in self.pass_list)
+        elements = normalized_elements(self.step)
+        return {
+            **counts,
+            "element_passes": moved,
+            "bytes": sum(p.bytes for p in self.pass_list),
+            "elements": elements,
+            "passes": moved / elements if elements else 0.0,
+            "barriers": normalization_barriers(self.step) if self.step.normalizes else 0,
+        }
+
+    @cached_property
+    def moments(self) -> list[Moment]:
+        """Memory over the course of the step."""
+        return footprint(self.step)
+
+    @cached_property
+    def memory_peak(self) -> dict[str, int]:
+        """Bytes by kind at the moment when most are live, and their total."""
+        most = peak(self.moments)
+        return {"total": most.total, **{kind: getattr(most, kind) for kind in KINDS}}
+
+    @cached_property
+    def transfers(self) -> list[Transfer]:
+        """Bytes across DRAM and across the buffer, by tensor."""
+        depth = self.schedule.config.accumulator_depth if self.schedule else _DEPTH
+        return [
+            *traffic(self.step, self.hierarchy),
+            *array_traffic(self.step, self.array[1], depth),
+        ]
+
+    @cached_property
+    def traffic_bytes(self) -> dict[str, dict[str, int]]:
+        """Bytes by level: compulsory and modelled."""
+        result = {level: {"compulsory": 0, "modelled": 0} for level in ("dram", "buffer")}
+        for transfer in self.transfers:
+            result[transfer.level]["compulsory"] += transfer.compulsory
+            result[transfer.level]["modelled"] += transfer.modelled
+        return result
+
+    @cached_property
+    def schedule(self) -> Schedule | None:
+        """Instructions of the step on our core; None where there is no core for it."""
+        if self.step.scheme is not EOQ:
+            return None
+        try:
+            return Schedule(self.step, *self.array)
+        except InputError:
+            return None
+
+    @cached_property
+    def work(self) -> list[Work]:
+        """Instructions and cycles, and the work without an instruction; empty without a core."""
+        if self.schedule is None:
+            return []
+        return [*self.schedule.work, *self.schedule.uncovered(self.rows)]
+
+    @property
+    def cycles(self) -> int | None:
+        """Clock cycles of the step on our core, or None."""
+        return sum(work.cycles for work in self.work) or None
+
+    @property
+    def utilization(self) -> float | None:
+        """Useful multiply-accumulates over what the array could make in those cycles."""
+        if self.cycles is None:
+            return None
+        return self.macs["total"] / (self.cycles * self.array[0] * self.array[1])
+
+    @cached_property
+    def energy_parts(self) -> list[Part]:
+        """Joules by part."""
+        return energy_parts(self.rows, self.transfers, self.technology, self.hierarchy)
+
+    @cached_property
+    def area_parts(self) -> list[Part]:
+        """Square micrometres by part; empty where the table has no areas."""
+        return area_parts(self.step, self.technology, *self.array)
+
+    @cached_property
+    def assumptions(self) -> list[str]:
+        """What the numbers rest on, beside the conventions."""
+        rows, columns = self.array
+        texts = [
+            f"energy and area: table {self.technology.name} ({self.technology.title}); clock, "
+            "control, leakage and wires not included; area is arithmetic only, without memories",
+            f"traffic: one buffer of {self.hierarchy.buffer} B; layers run one after another",
+            "memory: whole batch layer by layer, no fragmentation",
+        ]
+        if self.schedule is None:
+            texts.append(self._no_cycles())
+        else:
+            extra = sum(work.cycles for work in self.work if work.instruction == "VECTOR")
+            texts.append(
+                f"cycles: int8 core of {rows}x{columns}, instruction by instruction, operands "
+                f"never late; {extra} of them for element work that the core has no instruction for"
+            )
+        if self.step.full_precision:
+            names = " and ".join(sorted(self.step.full_precision))
+            texts.append(f"{names} in fp32, whose units are not in the area")
+        if any(isinstance(x.operator, LocalResponseNormalization) for x in self.step.network):
+            texts.append("local response normalisation counted as normalisation")
+        return texts
+
+    def _no_cycles(self) -> str:
+        if self.step.scheme is not EOQ:
+            return "cycles: null, because there is no core for this scheme here"
+        try:
+            Schedule(self.step, *self.array)
+        except InputError as error:
+            return f"cycles: null, because of {error}"
+        return ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers under the keys of `eoq cost --json`; strict JSON."""
+        energy, area = sum_parts(self.energy_parts), sum_parts(self.area_parts)
+        table = self.technology.name
+        return {
+            "network": self.step.network.name,
+            "scheme": self.step.scheme.name,
+            "batch": self.step.batch,
+            "parameters": self.parameters,
+            "formats": self.step.scheme.format_names,
+            "macs": self.macs,
+            "ops": [row._asdict() for row in self.rows],
+            "normalization": self.normalization,
+            "quantization_barriers": quantization_barriers(self.step),
+            "memory_peak_bytes": self.memory_peak,
+            "traffic_bytes": self.traffic_bytes,
+            "array": list(self.array),
+            "cycles": self.cycles,
+            "utilization": self.utilization,
+            "energy_j": {**energy._asdict(), "table": table},
+            "area_um2": {
+                **(area._asdict() if self.area_parts else dict.fromkeys(area._fields)),
+                "table": table,
+            },
+            "conventions": self.step.conventions.as_dict(),
+            "assumptions": self.assumptions,
+        }
+
+    def _frame(self, rows: Sequence[NamedTuple]) -> "pd.DataFrame":
+        """Table with the step's own columns in front."""
+        # pandas takes most of a second to import; numbers alone do not need it.
+        import pandas as pd
+
+        frame = pd.DataFrame(rows)
+        for place, (name, value) in enumerate(self._identity()):
+            frame.insert(place, name, value)
+        return frame
+
+    def _identity(self) -> Iterable[tuple[str, Any]]:
+        step = self.step
+        return ("network", step.network.name), ("scheme", step.scheme.name), ("batch", step.batch)
+
+    @property
+    def ops(self) -> "pd.DataFrame":
+        """The ledger: layer, phase, op, format, count."""
+        return self._frame(self.rows)
+
+    @property
+    def passes(self) -> "pd.DataFrame":
+        """Normalisation's passes: layer, direction, name, reads, writes (elements), bytes."""
+        return self._frame(self.pass_list)
+
+    @property
+    def memory(self) -> "pd.DataFrame":
+        """Bytes live at every layer of the step, by kind."""
+        return self._frame(self.moments).assign(total=[m.total for m in self.moments])
+
+    @property
+    def traffic(self) -> "pd.DataFrame":
+        """Bytes by layer, phase, tensor and level."""
+        return self._frame(self.transfers)
+
+    @property
+    def energy(self) -> "pd.DataFrame":
+        """Joules by part, with the table's name."""
+        return self._frame(self.energy_parts).assign(unit="J", table=self.technology.name)
+
+    @property
+    def area(self) -> "pd.DataFrame":
+        """Square micrometres by part, with the table's name."""
+        return self._frame(self.area_parts).assign(unit="um2", table=self.technology.name)
+
+    @property
+    def instructions(self) -> "pd.DataFrame":
+        """Instructions of our core, their cycles and useful MACs."""
+        return self._frame(self.work)
+
+
+def cost(
+    network: Network,
+    scheme: Scheme | str = EOQ,
+    batch: int = 1,
+    array: tuple[int, int] = (16, 16),
+    technology: Technology | str = "horowitz-45nm",
+    conventions: Conventions = DEFAULT,
+    hierarchy: Hierarchy | None = None,
+) -> Cost:
+    """Price one training step.
+
+    Parameters
+    ----------
+    network:
+        As it is named; the scheme rewrites it.
+    scheme:
+        A scheme or its name.
+    batch:
+        Samples a step, 1 to 2**20.
+    array:
+        Rows and columns of multipliers, 1 to 4096 each.
+    technology:
+        A technology, the name of a built-in one, or a .toml file.
+    conventions, hierarchy:
+        How is counted, and the memory.
+
+    Raises
+    ------
+    InputError
+        One line: an operator without a cost, a number out of range, a file that cannot be used.
+    """
+    if isinstance(scheme, str):
+        scheme = scheme_by_name(scheme)
+    try:
+        rows, columns = (operator.index(size) for size in array)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"array must be two whole numbers (rows, columns), not {array!r}"
+        ) from None
+    if not (1 <= rows <= ARRAY_MAX and 1 <= columns <= ARRAY_MAX):
+        raise InputError(f"array must have 1 to {ARRAY_MAX} rows and columns, not {rows}x{columns}")
+    if not isinstance(technology, Technology):
+        technology = load_technology(technology)
+    step = Step(network, scheme, batch, conventions)
+    return Cost(step, (rows, columns), technology, hierarchy or Hierarchy())

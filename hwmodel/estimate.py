@@ -1,0 +1,93 @@
+"""Estimates on top of the counts: energy and area, each a band with the name of its table.
+
+Energy is operations times the table's energy of each, plus bytes across the buffer and DRAM. Not
+included: clock, control, leakage, wires between units. Area is that of arithmetic only: the array's
+processing elements, and one lane a column of what normalisation (or Fixup) needs. Not included:
+memories, control, wires.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from golden.schemes import Normalizer
+from hwmodel.step import Row, Step
+from hwmodel.technology import NOTHING, Band, Technology
+from hwmodel.traffic import Hierarchy, Transfer
+
+__all__ = ["Part", "area_parts", "energy_parts", "sum_parts"]
+
+
+class Part(NamedTuple):
+    """A share of an estimate."""
+
+    part: str
+    low: float
+    nominal: float
+    high: float
+
+
+def sum_parts(parts: Iterable[Part]) -> Band:
+    """All parts together."""
+    total = NOTHING
+    for part in parts:
+        total += Band(*part[1:])
+    return total
+
+
+def energy_parts(
+    rows: Iterable[Row],
+    transfers: Iterable[Transfer],
+    technology: Technology,
+    hierarchy: Hierarchy,
+) -> list[Part]:
+    """Joules of one step: `mac` and the other operations by phase, `buffer`, `dram`."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        part = "mac" if row.op == "mac" else row.phase
+        if row.op != "mac" and part in ("forward", "backward_data", "backward_weight"):
+            part = "elements"
+        key = (part, row.op, row.format)
+        counts[key] = counts.get(key, 0) + row.count
+    parts: dict[str, Band] = {}
+    for (part, op, number_format), count in counts.items():
+        energy = technology.energy(op, number_format).times(count)
+        parts[part] = parts.get(part, NOTHING) + energy
+    price = {"buffer": technology.sram(hierarchy.buffer), "dram": technology.dram}
+    for transfer in transfers:
+        energy = price[transfer.level].times(transfer.modelled)
+        parts[transfer.level] = parts.get(transfer.level, NOTHING) + energy
+    return [Part(name, *band) for name, band in parts.items()]
+
+
+def area_parts(step: Step, technology: Technology, rows: int, columns: int) -> list[Part]:
+    """Area in um2; empty when the table has none.
+
+    A processing element is a multiplier of the widest products of the scheme's three phases and a
+    sum. Beside each column: for batch normalisation an adder and a multiplier, and once a divider
+    and (but for Range BN, which compares) a square root; for EOQ Fixup's adder and multiplier, and
+    a shifter, a compare and a random draw for its conversions.
+    """
+    if not technology.has_area:
+        return []
+    scheme = step.scheme
+    weight, error = scheme.formats["A"].operand, scheme.weight_gradient_error.operand
+    product = weight if weight == error else f"{weight}x{error}"
+    parts = [("array", technology.area("mac", product).times(rows * columns))]
+    fmt = scheme.statistics.operand
+    if scheme.normalizer is Normalizer.NONE:
+        total = scheme.accumulator.operand
+        lane = technology.area("add", total)
+        lane += technology.area("multiply", scheme.formats["A"].operand)
+        parts.append(("fixup", lane.times(columns)))
+        lane = technology.area("shift", total) + technology.area("compare", total)
+        lane += technology.area("random", "int16")
+        parts.append(("conversion", lane.times(columns)))
+    else:
+        lane = technology.area("add", fmt) + technology.area("multiply", fmt)
+        once = technology.area("div", fmt)
+        if scheme.normalizer is Normalizer.RANGE:
+            lane += technology.area("compare", fmt)
+        else:
+            once += technology.area("sqrt", fmt)
+        parts.append(("normalization", lane.times(columns) + once))
+    return [Part(name, *band) for name, band in parts]

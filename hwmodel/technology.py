@@ -1,0 +1,287 @@
+"""Technologies: energy and area of operations and memory accesses, from a file with its sources.
+
+A file is TOML (`hwmodel/technologies/*.toml` are examples). Every number is a table with `value`,
+`unit`, `source` and `certainty`, and optionally `low` and `high`; without them the band is the
+value. Keys that are not known, units that are not the expected one, and numbers that are negative
+or not finite are refused in one line.
+
+A width that a table does not have is interpolated between its neighbours on logarithmic scales
+(an adder is nearly linear in its width, a multiplier nearly quadratic), and so is the access
+energy of a memory by its capacity; beyond the ends the line through the last two points goes on.
+"""
+
+import math
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from golden.errors import InputError
+
+__all__ = ["BUILT_IN", "Band", "Technology", "load_technology"]
+
+_FOLDER = Path(__file__).parent / "technologies"
+
+BUILT_IN = ("horowitz-45nm", "jouppi-7nm")
+
+_CERTAINTIES = ("read", "recalled", "measured", "assumed")
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_ACCESS_BITS = 64
+_PICO = 1e-12
+
+
+class Band(NamedTuple):
+    """A number with its range: low <= nominal <= high."""
+
+    low: float
+    nominal: float
+    high: float
+
+    def __add__(self, other: object) -> "Band":
+        """Sum of each end."""
+        if not isinstance(other, Band):
+            return NotImplemented
+        return Band(self.low + other.low, self.nominal + other.nominal, self.high + other.high)
+
+    def times(self, factor: float) -> "Band":
+        """Each end times a number of at least 0."""
+        return Band(self.low * factor, self.nominal * factor, self.high * factor)
+
+    def scaled(self, other: "Band") -> "Band":
+        """Each end times the same end of another band."""
+        return Band(*(a * b for a, b in zip(self, other, strict=True)))
+
+
+NOTHING = Band(0.0, 0.0, 0.0)
+
+_Curve = dict[int, Band]
+"""Bands by width in bits, or by capacity in bytes."""
+
+
+@dataclass(frozen=True)
+class Technology:
+    """Energy (J) and area (um2) of one table.
+
+    Members
+    -------
+    name, title:
+        What every estimate is marked with.
+    notes:
+        Sources, and what is not the source's own.
+    """
+
+    name: str
+    title: str
+    notes: tuple[str, ...]
+    _curves: Mapping[tuple[str, str, str], _Curve]
+    """By (quantity, operation, family of formats), by width."""
+    _relative: Mapping[tuple[str, str], tuple[str, Band]]
+    """(quantity, operation) -> operation it is a multiple of, and the factor."""
+    _sram: _Curve
+    _dram: Band
+
+    @property
+    def has_area(self) -> bool:
+        """The table says areas."""
+        return any(quantity == "area" for quantity, *_ in self._curves)
+
+    def energy(self, op: str, number_format: str) -> Band:
+        """Joules of one operation; a mac is a multiplication and an addition to its sum."""
+        return self._of("energy", op, number_format).times(_PICO)
+
+    def area(self, op: str, number_format: str) -> Band:
+        """Area in um2 of one unit for an operation."""
+        return self._of("area", op, number_format)
+
+    def sram(self, capacity: int) -> Band:
+        """Joules a byte to or from an on-chip memory of so many bytes."""
+        return _interpolate(self._sram, capacity).times(8 / _ACCESS_BITS * _PICO)
+
+    @property
+    def dram(self) -> Band:
+        """Joules a byte to or from DRAM."""
+        return self._dram.times(8 / _ACCESS_BITS * _PICO)
+
+    def _of(self, quantity: str, op: str, number_format: str) -> Band:
+        if op == "mac":
+            sums = "fp32" if number_format.startswith("fp") else "int32"
+            return self._of(quantity, "multiply", number_format) + self._of(quantity, "add", sums)
+        if (quantity, op) in self._relative:
+            base, factor = self._relative[quantity, op]
+            return self._of(quantity, base, number_format).scaled(factor)
+        family, width = _parse(number_format)
+        curve = self._curves.get((quantity, op, family))
+        if not curve:
+            raise InputError(
+                f"technology {self.name!r} must give the {quantity} of {op} in {number_format}, "
+                "and does not"
+            )
+        return _interpolate(curve, width)
+
+
+def _parse(number_format: str) -> tuple[str, float]:
+    """Family and width; int8xint16 multiplies as a square multiplier of the same area would."""
+    widths, family = [], ""
+    for part in number_format.split("x"):
+        family = part.rstrip("0123456789")
+        widths.append(int(part[len(family) :]))
+    return family, math.prod(widths) ** (1 / len(widths))
+
+
+def _interpolate(curve: _Curve, at: float) -> Band:
+    if at in curve or len(curve) == 1:
+        return curve.get(int(at), next(iter(curve.values())))
+    points = sorted(curve)
+    right = min(max(1, sum(p < at for p in points)), len(points) - 1)
+    a, b = points[right - 1], points[right]
+    share = math.log(at / a) / math.log(b / a)
+    ends = zip(curve[a], curve[b], strict=True)
+    return Band(*(x * (y / x) ** share if x and y else max(x, y) for x, y in ends))
+
+
+def load_technology(name: str | Path) -> Technology:
+    """Return a built-in technology by name, or the one in a .toml file.
+
+    Raises InputError, one line that names the file and the key.
+    """
+    path = Path(name)
+    if str(name) in BUILT_IN:
+        path = _FOLDER / f"{name}.toml"
+    elif path.suffix != ".toml":
+        raise InputError(
+            f"technology must be one of {', '.join(BUILT_IN)} or a path that ends in .toml, "
+            f"not {str(name)[:200]!r}"
+        )
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"technology {str(path)[:200]!r} must be readable TOML: {reason}"
+        ) from None
+    return _Reader(str(path)[:200] if str(name) not in BUILT_IN else str(name)).read(content)
+
+
+class _Reader:
+    """Checks a file's content key by key."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def _refuse(self, key: str, required: str, got: object) -> InputError:
+        return InputError(f"technology {self._where!r}, {key}: {required}, got {str(got)[:80]!r}")
+
+    def _keys(self, key: str, table: Any, required: Iterable[str], optional: str = "") -> None:
+        if not isinstance(table, dict):
+            raise self._refuse(key, "requires a table", table)
+        known = {*required, *optional.split()}
+        for name in table:
+            if name not in known:
+                raise self._refuse(key, f"keys must be of {', '.join(sorted(known))}", name)
+        for name in required:
+            if name not in table:
+                raise self._refuse(key, f"requires the key {name}", ", ".join(table) or "none")
+
+    def _text(self, key: str, value: Any, allowed: tuple[str, ...] = ()) -> str:
+        if not isinstance(value, str) or not value.strip() or (allowed and value not in allowed):
+            raise self._refuse(key, f"must be one of {', '.join(allowed) or 'text'}", value)
+        return value
+
+    def _number(self, key: str, value: Any) -> float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value < 0:
+            raise self._refuse(key, "must be a finite number of at least 0", value)
+        return float(value)
+
+    def _band(self, key: str, table: Any, unit: str) -> Band:
+        self._keys(key, table, ("value", "unit", "source", "certainty"), "low high")
+        self._text(f"{key}.unit", table["unit"], (unit,))
+        self._text(f"{key}.source", table["source"])
+        self._text(f"{key}.certainty", table["certainty"], _CERTAINTIES)
+        value = self._number(f"{key}.value", table["value"])
+        low = self._number(f"{key}.low", table.get("low", value))
+        high = self._number(f"{key}.high", table.get("high", value))
+        if not low <= value <= high:
+            raise self._refuse(key, "must have low <= value <= high", f"{low}, {value}, {high}")
+        return Band(low, value, high)
+
+    def _list(self, content: dict[str, Any], name: str) -> list[tuple[str, Any]]:
+        tables = content[name]
+        if not isinstance(tables, list):
+            raise self._refuse(name, f"must be a list of tables [[{name}]]", tables)
+        return [(f"{name}[{index}]", table) for index, table in enumerate(tables)]
+
+    def read(self, content: dict[str, Any]) -> Technology:
+        """Return the technology, or raise InputError."""
+        lists = ("operation", "relative", "memory")
+        self._keys("file", content, ("name", "title", "node_nm", "sources", *lists))
+        name, title = self._text("name", content["name"]), self._text("title", content["title"])
+        self._number("node_nm", content["node_nm"])
+        if not isinstance(content["sources"], dict):
+            raise self._refuse("sources", "requires a table", content["sources"])
+        notes = [
+            f"{key}: {self._text(f'sources.{key}', text)}"
+            for key, text in content["sources"].items()
+        ]
+        curves = self._curves(content)
+        relative = self._relatives(content)
+        sram, dram = self._memories(content)
+        for family in ("int", "fp"):
+            for op in ("add", "multiply"):
+                if ("energy", op, family) not in curves:
+                    raise self._refuse("operation", f"requires energy of {op} in {family}", "none")
+        return Technology(name, title, tuple(notes), curves, relative, sram, dram)
+
+    def _curves(self, content: dict[str, Any]) -> dict[tuple[str, str, str], _Curve]:
+        curves: dict[tuple[str, str, str], _Curve] = {}
+        formats = tuple(f"{f}{w}" for f in ("int", "fp", "bf") for w in (4, 8, 16, 24, 32, 64))
+        for key, table in self._list(content, "operation"):
+            self._keys(key, table, ("op", "format", "energy"), "area")
+            op = self._text(f"{key}.op", table["op"], ("add", "multiply"))
+            family, width = _parse(self._text(f"{key}.format", table["format"], formats))
+            for quantity, band in self._quantities(key, table):
+                curves.setdefault((quantity, op, family), {})[int(width)] = band
+        return curves
+
+    def _quantities(
+        self, key: str, table: dict[str, Any], unit: str = ""
+    ) -> Iterator[tuple[str, Band]]:
+        for quantity, own in (("energy", "pJ"), ("area", "um2")):
+            if quantity in table:
+                yield quantity, self._band(f"{key}.{quantity}", table[quantity], unit or own)
+
+    def _relatives(self, content: dict[str, Any]) -> dict[tuple[str, str], tuple[str, Band]]:
+        result: dict[tuple[str, str], tuple[str, Band]] = {}
+        others = ("shift", "compare", "lookup", "random", "div", "sqrt")
+        for key, table in self._list(content, "relative"):
+            self._keys(key, table, ("op", "of", "energy"), "area")
+            op = self._text(f"{key}.op", table["op"], others)
+            of = self._text(f"{key}.of", table["of"], ("add", "multiply"))
+            for quantity, band in self._quantities(key, table, unit="x"):
+                result[quantity, op] = (of, band)
+        for op in others:
+            if ("energy", op) not in result:
+                raise self._refuse("relative", f"requires energy of {op}", "none")
+        return result
+
+    def _memories(self, content: dict[str, Any]) -> tuple[_Curve, Band]:
+        sram: _Curve = {}
+        dram: Band | None = None
+        for key, table in self._list(content, "memory"):
+            self._keys(key, table, ("level", "energy"), "capacity")
+            level = self._text(f"{key}.level", table["level"], ("sram", "dram"))
+            band = self._band(f"{key}.energy", table["energy"], f"pJ/{_ACCESS_BITS}b")
+            if level == "dram":
+                dram = band
+                continue
+            self._keys(f"{key}.capacity", table.get("capacity"), ("value", "unit"))
+            unit = self._text(f"{key}.capacity.unit", table["capacity"]["unit"], tuple(_BYTES))
+            size = self._number(f"{key}.capacity.value", table["capacity"]["value"])
+            if size * _BYTES[unit] < 1:
+                raise self._refuse(f"{key}.capacity", "must be at least 1 B", size)
+            sram[int(size * _BYTES[unit])] = band
+        if dram is None or not sram:
+            raise self._refuse("memory", "requires sram and dram", "none of one")
+        return sram, dram

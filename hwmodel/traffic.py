@@ -1,0 +1,279 @@
+"""Bytes between DRAM, one on-chip buffer and the array in one training step.
+
+Two numbers a level. `compulsory`: layer by layer, every distinct element that a product or an
+element-wise layer touches crosses once; no tiling can do with less while layers run one after
+another. `modelled`: with a buffer of finite size.
+
+What is modelled of the matrix products: operands are cut into (tm, tk, tn) tiles, two of each
+operand and the 32-bit sums must fit the buffer, and of all power-of-two tiles and of the four loop
+orders that differ the one with the least traffic is taken, by exhaustive search, for each product
+by itself. Convolutions are such products with each input element fetched once a pass (patches are
+made on chip; rows that neighbouring tiles share are kept). Element-wise work reads and writes its
+tensors; a second pass over a tensor is free if half the buffer holds it. 32-bit sums that wait for
+a measured scale leave the chip where half the buffer does not hold them.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from golden.errors import InputError
+from golden.network import (
+    Add,
+    AveragePool,
+    Convolution,
+    GlobalAveragePool,
+    Layer,
+    LocalResponseNormalization,
+    MaxPool,
+    Multiply,
+    Normalization,
+    ScalarMultiplier,
+)
+from hwmodel.normalization import normalization_passes
+from hwmodel.products import MatrixProduct, matrix_products
+from hwmodel.quantization import waiting_tensors
+from hwmodel.step import Step
+from hwmodel.updates import parameter_formats
+from hwmodel.windows import touched, window_axes
+
+__all__ = ["Hierarchy", "Transfer", "array_traffic", "product_traffic", "traffic"]
+
+_SUM_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """One buffer between DRAM and the array.
+
+    Parameters
+    ----------
+    buffer:
+        Bytes, 1 KiB to 1 GiB.
+    """
+
+    buffer: int = 512 << 10
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no buffer has."""
+        if not isinstance(self.buffer, int) or not 1 << 10 <= self.buffer <= 1 << 30:
+            raise InputError(f"buffer must be 1 KiB to 1 GiB, not {self.buffer!r} B")
+
+
+class Transfer(NamedTuple):
+    """Bytes of one tensor in one layer and phase, across one level."""
+
+    layer: str
+    phase: str
+    tensor: str
+    level: str
+    compulsory: int
+    modelled: int
+
+
+def _octets(elements: int, bits: int) -> int:
+    return (elements * bits + 7) // 8
+
+
+def _tiles(size: int) -> np.ndarray:
+    """Powers of two below `size`, and `size`."""
+    return np.array([*(1 << np.arange((size - 1).bit_length())), size], dtype=np.float64)
+
+
+@lru_cache(maxsize=4096)
+def product_traffic(
+    m: int, k: int, n: int, left: int, right: int, out: int, buffer: int
+) -> tuple[int, int, int]:
+    """Least modelled bytes (left, right, out) of (m, k) @ (k, n) whose operands have so many bytes.
+
+    A loop order decides who waits. Sums stay: left crosses ceil(n/tn) times and right ceil(m/tm)
+    times (once where the whole reduction fits, for the operand of the outer loop). An operand
+    stays: it crosses once, the other as before, and the sums cross 2 ceil(k/tk) - 1 times as 32
+    bits. Exact in float64 below 2**53 bytes.
+    """
+    tm, tk, tn = np.meshgrid(_tiles(m), _tiles(k), _tiles(n), indexing="ij")
+    resident = 2 * (tm * tk * left / (m * k) + tk * tn * right / (k * n)) + tm * tn * _SUM_BYTES
+    fits = resident <= buffer
+    times_m, times_k, times_n = np.ceil(m / tm), np.ceil(k / tk), np.ceil(n / tn)
+    whole = times_k == 1
+    sums = np.where(whole, out, (2 * times_k - 2) * m * n * _SUM_BYTES + out)
+    orders = (
+        (np.where(whole, 1, times_n) * left, times_m * right, np.full_like(tm, out)),
+        (times_n * left, np.where(whole, 1, times_m) * right, np.full_like(tm, out)),
+        (np.ones_like(tm) * left, times_m * right, sums),
+        (times_n * left, np.ones_like(tm) * right, sums),
+    )
+    best: tuple[float, tuple[int, int, int]] | None = None
+    for order in orders:
+        cost = np.where(fits, sum(order), np.inf)
+        at = np.unravel_index(np.argmin(cost), cost.shape)
+        if best is None or cost[at] < best[0]:
+            best = (float(cost[at]), tuple(int(part[at]) for part in order))  # type: ignore[assignment]
+    assert best is not None  # noqa: S101 - there are four orders
+    if not math.isfinite(best[0]):
+        # Not even one element of each fits: every product's operands cross each time.
+        return left * n, right * m, out
+    return best[1]
+
+
+def _product_transfers(
+    step: Step, layer: Layer, hierarchy: Hierarchy, products: list[MatrixProduct]
+) -> Iterator[Transfer]:
+    """Operands of a weighted layer's products."""
+    name, batch = layer.name, step.batch
+    weights = math.prod(layer.parameters["weight"])
+    inputs = batch * math.prod(layer.input_shapes[0])
+    if isinstance(layer.operator, Convolution):
+        # A strided 1x1 convolution reads a quarter of its input.
+        seen = math.prod(touched(*axis) for axis in window_axes(layer))
+        inputs = batch * layer.input_shapes[0][0] * seen
+    outputs = step.elements(name)
+    w, a, e = (step.format(kind, layer).bits for kind in "WAE")
+    wide = e if name in step.full_precision else step.scheme.weight_gradient_error.bits
+    result = _result_bits(step, layer)
+    operands = {
+        "forward": (("A", inputs, a), ("W", weights, w), ("O", outputs, result)),
+        "backward_data": (("E", outputs, e), ("W", weights, w), ("E_in", inputs, e)),
+        "backward_weight": (
+            ("E", outputs, wide),
+            ("A", inputs, a),
+            ("G", weights, step.format("G", layer).bits),
+        ),
+    }
+    for phase, tensors in operands.items():
+        # The gradient of biases is summed while the errors pass by.
+        shapes = [(p.m, p.k, p.n, p.repeats) for p in products if p.phase == phase and p.macs]
+        if not shapes:
+            continue
+        sizes = [_octets(count, bits) for _, count, bits in tensors]
+        modelled = [0, 0, 0]
+        whole = sum(m * k * n * r for m, k, n, r in shapes)
+        for m, k, n, repeats in shapes:
+            # Phases of a strided product share its operands by their part of the work.
+            part = m * k * n * repeats / whole
+            left, right, out = (max(1, round(size * part / repeats)) for size in sizes)
+            crossed = product_traffic(m, k, n, left, right, out, hierarchy.buffer)
+            modelled = [total + repeats * c for total, c in zip(modelled, crossed, strict=True)]
+        for (tensor, *_), size, crossed_once in zip(operands[phase], sizes, modelled, strict=True):
+            yield Transfer(name, phase, tensor, "dram", size, max(size, crossed_once))
+
+
+def array_traffic(step: Step, columns: int, depth: int) -> list[Transfer]:
+    """Transfers between the buffer and an array of so many columns that keeps `depth` rows of sums.
+
+    compulsory: each operand element of each product once, each sum once in 32 bits. modelled: the
+    left operand again for every block of columns, the right one for every `depth` rows.
+    """
+    result = []
+    for p in matrix_products(step):
+        layer = step.network.layers[p.layer]
+        w, a, e = (step.format(kind, layer).bits for kind in "WAE")
+        left, right = {
+            "forward": (a, w), "backward_data": (e, w), "backward_weight": (e, a),
+        }[p.phase]  # fmt: skip
+        sizes = [p.repeats * _octets(p.m * p.k, left), p.repeats * _octets(p.k * p.n, right)]
+        sums = p.repeats * p.m * p.n * _SUM_BYTES
+        again = sizes[0] * -(-p.n // columns) + sizes[1] * -(-p.m // depth)
+        result.append(Transfer(p.layer, p.phase, "operands", "buffer", sum(sizes), again))
+        result.append(Transfer(p.layer, p.phase, "sums", "buffer", sums, sums))
+    return result
+
+
+def _result_bits(step: Step, layer: Layer) -> int:
+    if layer.name == step.output:
+        # The loss takes the logits as they appear; they do not leave the chip.
+        return 0
+    readers = (step.network.layers[r].operator for r in step.consumers[layer.name])
+    if any(isinstance(reader, Normalization) for reader in readers):
+        return step.scheme.normalized.bits
+    return step.scheme.formats["A"].bits
+
+
+def _elementwise(step: Step, layer: Layer) -> Iterator[Transfer]:
+    """Joins and pooling: each tensor once. Biases and activations pass by."""
+    operator, name = layer.operator, layer.name
+    joins = isinstance(operator, Add | Multiply) and len(layer.inputs) > 1
+    pools = isinstance(operator, MaxPool | GlobalAveragePool)  # AveragePool is a MaxPool
+    if pools and isinstance(operator, AveragePool) and operator.kernel == (1, 1):
+        return
+    if not joins and not pools:
+        return
+    a, e = step.scheme.formats["A"].bits, step.scheme.formats["E"].bits
+    read = sum(step.elements(source) for source in layer.inputs)
+    written = step.elements(name)
+    size = _octets(read + written, a)
+    yield Transfer(name, "forward", "elements", "dram", size, size)
+    backward = [source for source in layer.inputs if source in step.learned]
+    if name not in step.learned or not backward or isinstance(operator, Add):
+        # The branches of a sum share its error.
+        return
+    size = _octets(written + sum(step.elements(source) for source in backward), e)
+    if isinstance(operator, Multiply):
+        size += _octets(read, a)
+    yield Transfer(name, "backward_data", "elements", "dram", size, size)
+
+
+def _forks(step: Step, layer: Layer) -> Iterator[Transfer]:
+    """Errors of a fork: each read once, their sum written."""
+    sources = len(step.error_sources[layer.name])
+    if layer.name in step.learned and sources > 1:
+        size = _octets((sources + 1) * step.elements(layer.name), step.scheme.formats["E"].bits)
+        yield Transfer(layer.name, "backward_data", "fork", "dram", size, size)
+
+
+def _normalizations(step: Step, hierarchy: Hierarchy) -> Iterator[Transfer]:
+    """Passes: every distinct tensor once a direction; again where the buffer does not hold it."""
+    moved: dict[tuple[str, str], int] = {}
+    for one in normalization_passes(step):
+        moved[one.layer, one.direction] = moved.get((one.layer, one.direction), 0) + one.bytes
+    for (name, direction), size in moved.items():
+        operator = step.network.layers[name].operator
+        n = step.elements(name)
+        tensor = _octets(n, step.scheme.normalized.bits)
+        # Forward x and y; backward the error, x-hat and the error below.
+        distinct = tensor * (2 if direction == "forward" else 3)
+        if isinstance(operator, ScalarMultiplier):
+            distinct = tensor
+        elif not isinstance(operator, Normalization | LocalResponseNormalization):
+            distinct = 0
+        fits = 2 * tensor * (1 if direction == "forward" else 2) <= hierarchy.buffer
+        least = min(size, distinct)
+        yield Transfer(name, "normalization", direction, "dram", least, least if fits else size)
+
+
+def traffic(step: Step, hierarchy: Hierarchy) -> list[Transfer]:
+    """Transfers between DRAM and the buffer in one step."""
+    products: dict[str, list[MatrixProduct]] = {}
+    for product in matrix_products(step):
+        products.setdefault(product.layer, []).append(product)
+    result: list[Transfer] = []
+    for layer in step.network:
+        if layer.name in products:
+            result += _product_transfers(step, layer, hierarchy, products[layer.name])
+        result += _elementwise(step, layer)
+        result += _forks(step, layer)
+        if layer.name in step.learned and layer.parameters:
+            result.append(_update(step, layer))
+    result += _normalizations(step, hierarchy)
+    for name, elements in waiting_tensors(step):
+        size = _SUM_BYTES * elements
+        if 2 * size > hierarchy.buffer:
+            total = 2 * _SUM_BYTES * step.elements(name)
+            result.append(Transfer(name, "quantization", "second pass", "dram", 0, total))
+    return result
+
+
+def _update(step: Step, layer: Layer) -> Transfer:
+    """W, V and G read, W and V written: five words a parameter in FP32."""
+    bits = 0
+    for name, count, kept, _, momentum in parameter_formats(step, layer):
+        gradient = (
+            step.format("G", layer).bits if name == "weight" else step.scheme.formats["G"].bits
+        )
+        bits += count * (2 * kept + 2 * momentum + gradient)
+    size = (bits + 7) // 8
+    return Transfer(layer.name, "update", "W, V, G", "dram", size, size)
