@@ -155,7 +155,7 @@ def _product_transfers(
         for m, k, n, repeats in shapes:
             # Phases of a strided product share its operands by their part of the work.
             part = m * k * n * repeats / whole
-            left, right, out = (max(1, round(size * part / repeats)) for size in sizes)
+            left, right, out = (round(size * part / repeats) for size in sizes)
             crossed = product_traffic(m, k, n, left, right, out, hierarchy.buffer)
             modelled = [total + repeats * c for total, c in zip(modelled, crossed, strict=True)]
         for (tensor, *_), size, crossed_once in zip(operands[phase], sizes, modelled, strict=True):
