@@ -1,0 +1,104 @@
+"""`eoq cosim`: the RTL trains, golden and the cost model check it."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from eoq.cli.parameters import ARRAY
+from eoq.progress import Progress
+
+__all__ = ["cosim"]
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  eoq cosim --array 4x4\n"
+    "  eoq cosim --array 2x3 --sim icarus --steps 2 --seed 7 --json\n"
+    "  eoq cosim --array 4x4 --idle 0.3 --stall 0.3    (bits only: stalls add cycles)\n"
+)
+@click.option("--array", type=ARRAY, default="4x4", show_default=True, help="Rows x columns.")
+@click.option(
+    "--sim",
+    "simulator",
+    metavar="verilator|icarus",
+    default="verilator",
+    show_default=True,
+    help="Simulator.",
+)
+@click.option(
+    "--network", default="mlp", show_default=True, help="Built-in name or .onnx file to train."
+)
+@click.option("--steps", type=int, default=1, show_default=True, help="Training steps.")
+@click.option("--batch", type=int, default=16, show_default=True, help="Samples a step, 2**n.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--idle", type=click.FloatRange(0, 0.95), default=0.0, help="Chance of an idle source, a cycle."
+)
+@click.option(
+    "--stall", type=click.FloatRange(0, 0.95), default=0.0, help="Chance of back-pressure, a cycle."
+)
+@click.option("--waves", is_flag=True, help="Write a waveform and print where it is.")
+@click.option("--coverage", is_flag=True, help="Verilator's line and toggle coverage.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+def cosim(
+    array: tuple[int, int],
+    simulator: str,
+    network: str,
+    steps: int,
+    batch: int,
+    seed: int,
+    idle: float,
+    stall: float,
+    waves: bool,
+    coverage: bool,
+    as_json: bool,
+) -> None:
+    """Train a network on the RTL core; hold every tensor and every cycle against the model.
+
+    Trains on the 8x8 digits. Every tensor of every step is compared bit for bit with golden, every
+    instruction's cycles with the closed form of the cost model. Exit status 1 when one differs.
+    """
+    from cosim.runner import cosimulate
+
+    with Progress() as progress:
+        result = cosimulate(
+            network=network,
+            array=array,
+            simulator=simulator,
+            steps=steps,
+            batch=batch,
+            seed=seed,
+            idle=idle,
+            stall=stall,
+            waves=waves,
+            coverage=coverage,
+            tell=progress.say,
+        )
+    summary = result.summary()
+    files = {"waves": result.waves, "coverage": result.coverage}
+    summary |= {name: str(path) for name, path in files.items() if path}
+    if as_json:
+        print(json.dumps(summary, indent=2))
+    else:
+        _show(summary, files)
+    sys.exit(0 if summary["passed"] else 1)
+
+
+def _show(summary: dict[str, object], files: dict[str, Path | None]) -> None:
+    verdict = "PASS" if summary["passed"] else "FAIL"
+    print(f"{verdict}  {summary['network']} on {summary['array']}, {summary['simulator']} "
+          f"{summary['simulator_version']}, seed {summary['seed']}")  # fmt: skip
+    print(f"bits    {summary['tensors']} tensors, {summary['elements']:,} elements, "
+          f"{summary['mismatches']} mismatches")  # fmt: skip
+    if summary["first_mismatch"]:
+        print(f"        first: {summary['first_mismatch']}")
+    print(f"cycles  RTL {summary['cycles_rtl']:,}, model {summary['cycles_model']:,} over "
+          f"{summary['instructions']} instructions, {summary['instructions_with_wrong_cycles']} "
+          "differ")  # fmt: skip
+    print(f"speed   {summary['sim_cycles_per_second']:,.0f} simulated cycles a second; "
+          f"MAC utilisation {summary['mac_utilization']:.1%}")  # fmt: skip
+    for name, path in files.items():
+        if path:
+            print(f"{name:<8}{path}")
