@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from hwmodel.cycles import instruction_cycles
 
 from golden.errors import InputError
 from golden.formats import Integers, Rounding
 from golden.optimizer import UpdateRule
+from hwmodel.cycles import instruction_cycles
 from rtl.config import CoreConfig
 from rtl.isa import Instruction, Loss, Matmul, Pre, Quantize, Shift, Status, Update
 
