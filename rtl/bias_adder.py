@@ -33,7 +33,8 @@ class BiasAdder(Component):
     def elaborate(self, platform: object) -> Module:
         """Shift, register, round and add."""
         m = Module()
-        shifted = shift_for_rounding(m, self.y, self.shift, limit_bits=16)
+        # 17 bits limit nothing: -2**15 goes left exactly, too.
+        shifted = shift_for_rounding(m, self.y, self.shift, limit_bits=17)
         s1_x = Signal(signed(32), reset_less=True)
         s1_y = Signal(shifted.shape(), reset_less=True)
         m.d.sync += [s1_x.eq(self.x), s1_y.eq(shifted)]

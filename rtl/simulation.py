@@ -1,6 +1,6 @@
 """Runs instructions on the core in Amaranth's own simulator: no compiler, no Verilog.
 
-For tests and for a quick look at small sizes; `cosim` is the fast way. Needs NumPy besides Amaranth.
+For tests and for a quick look at small sizes; `cosim` is the fast way.
 """
 
 import random

@@ -1,9 +1,11 @@
 """What the core must give for a job, and random jobs with corners."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 from numpy.random import Generator
 
 from golden.formats import Integers, QuantSpec, Rounding, excess_bits, rounding_shift, saturate
@@ -147,6 +149,42 @@ def expected_of(job: Job, config: CoreConfig) -> Expected:
             out[: i.classes] = softmax_error(flat, i.exponent, np.array([i.label]))
             return out.reshape(job.x.shape), 0, 0
     raise TypeError(f"instruction must be one of the core's, not {i!r}")
+
+
+def through_pipeline(dut: Any, inputs: dict[str, Integers], output: str, latency: int) -> Integers:
+    """`output` of `dut`, `latency` cycles after each set of inputs; 0 is without a clock."""
+    simulator = Simulator(dut)
+    if latency:
+        simulator.add_clock(1e-8)
+    columns = {name: np.asarray(values).tolist() for name, values in inputs.items()}
+    length = len(next(iter(columns.values())))
+    got: list[int] = []
+
+    async def bench(ctx: Any) -> None:
+        ports = [(getattr(dut, name), values) for name, values in columns.items()]
+        source = getattr(dut, output)
+        for k in range(length + latency):
+            if k < length:
+                for port, values in ports:
+                    ctx.set(port, values[k])
+            if k >= latency:
+                got.append(ctx.get(source))
+            if latency:
+                await ctx.tick()
+
+    simulator.add_testbench(bench)
+    simulator.run()
+    return np.array(got, dtype=np.int64)
+
+
+@pytest.fixture
+def pipeline() -> Callable[[Any, dict[str, Integers], str, int], Integers]:
+    return through_pipeline
+
+
+@pytest.fixture
+def corners() -> Callable[[Generator, tuple[int, ...], int], Integers]:
+    return with_corners
 
 
 @pytest.fixture
