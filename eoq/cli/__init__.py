@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": "The main job, small: costs, RTL, one co-simulated training step, report.",
     "cost": "Price one training step of a network.",
     "report": "Write the comparison report: HTML, CSV and figures.",
+    "train": "Train a network in integers, or in one of the ways that are compared.",
     "rtl": "Write the Verilog of the training core.",
     "cosim": "Run the RTL against golden (bits) and the cost model (cycles).",
     "doctor": "Say which tools were found and how to add what is missing.",

@@ -1,0 +1,104 @@
+"""`eoq train` as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+MLP = ("--network", "mlp", "--epochs", "3", "--batch", "64", "--json")
+
+
+def eoq_train(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "eoq", "train", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def answer(*arguments: str, **environment: str) -> dict:
+    result = eoq_train(*arguments, **environment)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def test_json_of_a_short_run(tmp_path: Path) -> None:
+    plot = tmp_path / "curve.svg"
+    result = answer(*MLP, "--plot", str(plot), OPENBLAS_NUM_THREADS="2")
+    assert {name: result[name] for name in ("network", "data", "scheme", "epochs", "seed")} == {
+        "network": "mlp", "data": "digits", "scheme": "eoq", "epochs": 3, "seed": 0,
+    }  # fmt: skip
+    assert 0.8 < result["test_accuracy"] <= 1
+    assert len(result["validation_curve"]) == 3
+    assert result["formats"].keys() == set("WAEGUV")
+    assert (result["steps_per_epoch"], result["images_left_out_per_epoch"]) == (19, 41)
+    assert "validation accuracy" in plot.read_text()
+    again = answer(*MLP, OPENBLAS_NUM_THREADS="1")
+    assert again["parameters_sha256"] == result["parameters_sha256"]
+
+
+def test_killed_and_continued(tmp_path: Path) -> None:
+    arguments = ("--network", "mlp", "--epochs", "60", "--json", "--checkpoint", str(tmp_path))
+    whole = answer(*arguments[:-2])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eoq", "train", *arguments], stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "checkpoint.npz").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    continued = answer(*arguments)
+    assert 0 < continued["resumed_epochs"] < 60
+    assert continued["parameters_sha256"] == whole["parameters_sha256"]
+    assert continued["test_accuracy"] == whole["test_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--batch", "3"), "eoq: batch must be a power of two, not 3"),
+        (("--scheme", "sgd"), "eoq: scheme must be one of eoq"),
+        (("--network", "vgg"), "eoq: network must be one of mlp"),
+        (("--data", "none.npz"), "No such file or directory: 'none.npz'"),
+        (("--data", "mnist"), "eoq: data set must be one of digits"),
+        (("--plot", "curve.pdf"), "eoq: --plot must end in .svg or .png, not 'curve.pdf'"),
+        (("--plot", "nowhere/c.svg"), "eoq: --plot requires a folder that exists, not 'nowhere'"),
+    ],
+)
+def test_refusals(arguments: tuple[str, ...], message: str) -> None:
+    result = eoq_train(*MLP, *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_own_images_and_a_table(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    pixels = (rng.integers(0, 100, (200, 6, 6)) + 100 * labels[:, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "mine.npz", x=pixels, y=labels)
+    result = eoq_train(
+        "--network", "mlp", "--data", str(tmp_path / "mine.npz"), "--epochs", "4", "--batch", "4"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "mlp on mine.npz, eoq, seed 0: 4 epochs of 35 steps, batch 4" in result.stdout
+    assert "test        100.00%" in result.stdout
+
+
+@pytest.mark.slow
+def test_resnet8_learns_the_digits() -> None:
+    result = answer("--network", "resnet8", "--data", "digits", "--epochs", "16", "--json")
+    assert result["test_accuracy"] >= 0.985
