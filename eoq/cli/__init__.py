@@ -62,7 +62,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; exit 0 success, 1 a check failed, 2 a user error."""
     try:
-        cli.main(standalone_mode=False)
+        status = cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.Abort:
@@ -74,3 +74,5 @@ def main() -> None:
     except (InputError, OSError) as error:
         print("eoq: " + " ".join(str(error).split()), file=sys.stderr)
         sys.exit(2)
+    # click hands back what `ctx.exit` was given instead of raising it.
+    sys.exit(status if isinstance(status, int) else 0)

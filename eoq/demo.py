@@ -1,0 +1,128 @@
+"""The main job at small size: price, generate, simulate, report."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from eoq.api import Costs, cost
+from golden.errors import InputError
+
+if TYPE_CHECKING:
+    from cosim.runner import CosimResult
+
+__all__ = ["ARRAY", "STAGES", "DemoResult", "default_onnx", "run"]
+
+ARRAY = (4, 4)
+NETWORK = "mlp"
+BATCH = 16
+SEED = 0
+
+STAGES = 7
+"""Calls of `stage` in one run."""
+
+
+class _Teller(Protocol):
+    def stage(self, message: str) -> None: ...
+    def say(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found and where its report is."""
+
+    passed: bool
+    report: Path
+    costs: list[Costs]
+    runs: "list[CosimResult]"
+    verilog_bytes: int
+
+
+def default_onnx() -> Path:
+    """Return a real architecture that comes with the onnx package: ResNet-50, without weights."""
+    spec = find_spec("onnx")
+    if spec is None or spec.origin is None:
+        raise InputError("the package onnx is required, got none; install with: pip install onnx")
+    return Path(spec.origin).parent / "backend/test/data/light/light_resnet50.onnx"
+
+
+def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoResult:
+    """Do it all; the report goes to `output`, the Verilog to `output`/rtl.
+
+    Raises
+    ------
+    InputError
+        Before any work, when a simulator is missing or the .onnx file cannot be used.
+    """
+    from cosim import tools
+    from cosim.build import SIMULATORS
+    from cosim.runner import configure, cosimulate
+    from eoq.comparison import assumptions_section, cost_sections, findings, highlights
+    from eoq.verification import hardware_section, verification_line, verification_section
+    from eoq.versions import versions
+    from reports import Report, write
+
+    teller.stage("looking for simulators")
+    for needed in (
+        tools.verilator,
+        tools.compiler,
+        tools.make,
+        tools.perl,
+        tools.icarus,
+        tools.vvp,
+    ):
+        needed()
+    tools.libpython()
+
+    teller.stage("pricing resnet18")
+    costs = [cost("resnet18")]
+    onnx = onnx or default_onnx()
+    teller.stage(f"pricing {onnx.name}")
+    costs.append(cost(onnx))
+
+    teller.stage("generating the core")
+    # Amaranth takes a while to load; a wrong file name should not wait for it.
+    from rtl import verilog
+
+    config = configure(NETWORK, ARRAY)
+    sources = verilog.emit(config)
+    verilog.write(config, output / "rtl")
+
+    runs = []
+    for simulator in SIMULATORS:
+        teller.stage(f"training on the RTL in {simulator}")
+        runs.append(
+            cosimulate(
+                network=NETWORK,
+                array=ARRAY,
+                simulator=simulator,
+                batch=BATCH,
+                seed=SEED,
+                sources=sources,
+                tell=teller.say,
+            )
+        )
+
+    teller.stage("drawing the report")
+    passed = all(result.summary()["passed"] for result in runs)
+    page = Report(
+        title="eoq demo: from arithmetic to hardware, one training step",
+        command=command,
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        verdict="PASS" if passed else "FAIL",
+        summary=[
+            *(line for each in costs for line in findings(each)),
+            *(f"{verification_line(result)}." for result in runs),
+        ],
+        highlights=highlights(costs[0]),
+        sections=[
+            *cost_sections(costs),
+            hardware_section(config, sources),
+            verification_section(runs),
+            assumptions_section(costs),
+        ],
+        versions=versions() | {r.simulator.capitalize(): r.simulator_version for r in runs},
+    )
+    path = write(page, output)
+    return DemoResult(passed, path, costs, runs, len(sources["eoq_core.v"].encode()))

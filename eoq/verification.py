@@ -1,0 +1,122 @@
+"""The report's chapters on the hardware and on what was simulated."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from cosim.runner import CosimResult
+from reports import Section, Table, figures
+from rtl.config import CoreConfig
+
+__all__ = ["hardware_section", "verification_line", "verification_section"]
+
+
+def hardware_section(config: CoreConfig, sources: Mapping[str, str]) -> Section:
+    """Return what was generated."""
+    files = pd.DataFrame(
+        [
+            {
+                "file": name,
+                "bytes": len(text.encode()),
+                "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            }
+            for name, text in sources.items()
+        ]
+    )
+    return Section(
+        key="hardware",
+        title="Hardware",
+        text=[
+            f"Training core with a {config.rows}x{config.columns} int8 MAC array, "
+            f"{config.accumulator_bits}-bit sums (no sum of up to {config.largest_reduction:,} "
+            "products can overflow), quantise/update unit and loss unit, generated as Verilog. "
+            "Emission is deterministic: the same configuration gives the same bytes.",
+        ],
+        tables=[
+            Table(
+                key="rtl-files",
+                title="Generated files",
+                frame=files,
+                units={"bytes": "bytes"},
+                exact=True,
+            )
+        ],
+    )
+
+
+def verification_line(result: CosimResult) -> str:
+    """One line on one run."""
+    s = result.summary()
+    agree = "=" if s["cycles_rtl"] == s["cycles_model"] else "is not"
+    line = (
+        f"{s['simulator']} {s['simulator_version']}: {s['tensors']} tensors, {s['elements']:,} "
+        f"elements, {s['mismatches']} mismatches; {s['cycles_rtl']:,} cycles {agree} model's "
+        f"{s['cycles_model']:,} ({s['instructions']} instructions)"
+    )
+    return f"{line}; {s['first_mismatch']}" if s["first_mismatch"] else line
+
+
+def verification_section(results: Sequence[CosimResult]) -> Section:
+    """Return runs, every instruction's cycles, and every tensor compared."""
+    first = results[0]
+    keys = (
+        "simulator", "simulator_version", "network", "array", "batch", "steps", "seed", "passed",
+        "tensors", "elements", "mismatches", "instructions", "cycles_rtl", "cycles_model",
+        "mac_utilization", "sim_cycles_per_second",
+    )  # fmt: skip
+    runs = pd.DataFrame([{key: result.summary()[key] for key in keys} for result in results])
+    runs["passed"] = runs["passed"].map({True: "PASS", False: "FAIL"})
+    frames = [result.instructions.assign(simulator=result.simulator) for result in results]
+    cycles = pd.concat(frames, ignore_index=True)
+    cycles = cycles[["simulator", "step", "tensor", "opcode", "cycles_rtl", "cycles_model", "macs"]]
+    tensors = pd.concat(
+        [result.tensors.assign(simulator=result.simulator) for result in results],
+        ignore_index=True,
+    )[["simulator", "step", "tensor", "elements", "mismatches"]]
+    count = {"cycles_rtl": "cycles", "cycles_model": "cycles"}
+    by_instruction = Table(
+        key="instructions",
+        title="Cycles of every instruction",
+        frame=cycles,
+        caption="RTL: counted by the core and by the testbench. Model: the closed form of hwmodel.",
+        units={**count, "step": "", "macs": "MACs"},
+        exact={"cycles_rtl": None, "cycles_model": True, "step": None, "macs": True},
+    )
+    text = [
+        f"The RTL trained {first.job.steps} step(s) of {first.job.network} on batches of "
+        f"{first.job.batch} 8x8 digits: forward, loss error, error back-propagation, weight "
+        "gradients, quantisation to nearest and stochastic, momentum and 8-bit update. Every "
+        "tensor was compared bit for bit with golden, every instruction's cycles with the model.",
+        *(f"FIRST MISMATCH: {r.outcome.mismatch}" for r in results if r.outcome.mismatch),
+    ]
+    return Section(
+        key="verification",
+        title="Verification",
+        text=text,
+        tables=[
+            Table(
+                key="runs",
+                title="Co-simulated training steps",
+                frame=runs,
+                units={
+                    **dict.fromkeys(keys[4:7], ""),
+                    **dict.fromkeys(keys[8:12], ""),
+                    **count,
+                    "mac_utilization": "",
+                    "sim_cycles_per_second": "Hz",
+                },
+                exact=None,
+                labels={"mac_utilization": "MAC utilisation"},
+            ),
+            by_instruction,
+            Table(
+                key="tensors",
+                title="Every tensor compared",
+                frame=tensors,
+                units={"step": "", "elements": "", "mismatches": ""},
+                exact=None,
+            ),
+        ],
+        figures=[figures.cycles_agreement(by_instruction, instruction="opcode")],
+    )
