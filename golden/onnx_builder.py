@@ -75,7 +75,7 @@ class Builder:
 
     def data(self, node: Node, index: int = 0) -> Data:
         """Return an operand that must depend on the network's input."""
-        value = self.values[node.inputs[index]] if index < len(node.inputs) else None
+        value = self.values.get(node.inputs[index]) if index < len(node.inputs) else None
         if isinstance(value, Shuffle):
             raise ValueError(
                 f"input {index} must not be a transposed tensor; "

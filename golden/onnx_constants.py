@@ -90,10 +90,14 @@ def constant_of_tensor(tensor: Any) -> Constant:
 
 def constant_of_input(info: Any, name: str) -> Constant:
     """Return the weight that a graph input stands for."""
+    where = f"weight {quoted(name)}, a graph input"
     shape = static(shape_of_type(info))
     if shape is None:
-        raise ValueError(f"weight {quoted(name)}, a graph input, must have a static shape")
-    return Constant(shape)
+        raise ValueError(f"{where}, must have a static shape")
+    try:
+        return Constant(shape)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _resolve(total: int, target: Sequence[int], known: Shape, allow_zero: bool) -> Shape:
@@ -328,13 +332,20 @@ _EVALUATE: dict[str, tuple[int, Callable[[Node, Sequence[Constant]], Constant]]]
 }
 
 
-def evaluate(node: Node, inputs: Sequence[Constant]) -> Constant:
-    """Return the output of a node whose inputs are all constant."""
+# What Slice takes for axes and steps where their place is left empty.
+_SLICE_DEFAULTS = {3: Constant((1,), (0,)), 4: Constant((1,), (1,))}
+
+
+def evaluate(node: Node, inputs: Sequence[Constant | None]) -> Constant:
+    """Return the output of a node whose inputs are all constant; None where one is left empty."""
     if node.op == "Constant":
         return _constant_node(node)
     if node.op not in _EVALUATE:
         raise ValueError("must depend on the graph's data input, or make or reshape a weight")
+    if node.op == "Slice":
+        inputs = [_SLICE_DEFAULTS.get(i) if c is None else c for i, c in enumerate(inputs)]
     fewest, function = _EVALUATE[node.op]
-    if len(inputs) < fewest:
-        raise ValueError(f"requires {fewest} input(s), not {len(inputs)}")
-    return function(node, inputs)
+    given = [i for i in inputs if i is not None]
+    if len(given) < len(inputs) or len(given) < fewest:
+        raise ValueError(f"requires at least {fewest} input(s) and none left empty")
+    return function(node, given)

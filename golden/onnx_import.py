@@ -74,8 +74,8 @@ def _batch_and_shape(graph: Graph, name: str) -> tuple[int, Shape]:
 
 def _step(builder: Builder, node: Node) -> None:
     """Work out one node's value."""
-    operands = [builder.values[name] for name in node.inputs if name]
-    constants = [o for o in operands if isinstance(o, Constant)]
+    operands = [builder.values[name] if name else None for name in node.inputs]
+    constants = [o for o in operands if o is None or isinstance(o, Constant)]
     unread = [name for name in node.outputs[1:] if name and builder.uses.get(name)]
     if unread:
         raise ValueError(f"only the first output may be read, and so is {quoted(unread[0])}")

@@ -247,7 +247,9 @@ def _with_constant(
 def _element_wise(operator: Operator, multiply: bool) -> Callable[[Builder, Node], Value]:
     def handle(builder: Builder, node: Node) -> Value:
         constants = [
-            i for i, name in enumerate(node.inputs) if isinstance(builder.values[name], Constant)
+            index
+            for index, name in enumerate(node.inputs)
+            if isinstance(builder.values.get(name), Constant)
         ]
         if constants:
             if len(node.inputs) != 2 or len(constants) != 1:

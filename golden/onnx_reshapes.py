@@ -27,7 +27,7 @@ def concat(builder: Builder, node: Node) -> Value:
 
 def reshape(builder: Builder, node: Node) -> Value:
     """Handle Reshape, Flatten, Squeeze and Unsqueeze; the second Reshape ends a shuffle."""
-    value = builder.values[node.inputs[0]] if node.inputs else None
+    value = builder.values.get(node.inputs[0]) if node.inputs else None
     source = value if isinstance(value, Shuffle) else builder.data(node)
     axes = node.integers("axes") or ()
     if node.op in ("Squeeze", "Unsqueeze") and builder.given(node, 1) is not None:
