@@ -17,7 +17,7 @@ from golden.network import (
 )
 from golden.schemes import EOQ, FP32_BN, SCHEMES
 from hwmodel.conventions import Conventions
-from hwmodel.footprint import KINDS, footprint, peak
+from hwmodel.footprint import footprint, peak
 from hwmodel.step import Step
 
 

@@ -1,0 +1,133 @@
+"""`eoq cost` from the shell, and `eoq.cost` from Python."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+import eoq
+
+HEAVY = {"amaranth", "cocotb", "matplotlib", "onnx", "sklearn", "pandas", "scipy", "torch"}
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "eoq", "cost", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_json_has_one_object_a_scheme():
+    done = run("resnet18", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    values = json.loads(done.stdout)
+    assert [one["scheme"] for one in values] == ["eoq", "wageubn", "range-bn", "fp32-bn"]
+    for one in values:
+        assert one["macs"]["total"] == 5_324_206_080
+
+
+def test_schemes_are_chosen_in_their_order():
+    done = run("mlp", "--scheme", "fp32-bn", "--scheme", "eoq", "--batch", "4", "--json")
+    values = json.loads(done.stdout)
+    assert [(one["scheme"], one["batch"]) for one in values] == [("fp32-bn", 4), ("eoq", 4)]
+
+
+def test_people_see_numbers_with_units_conventions_and_the_tables_name():
+    done = run("resnet18")
+    assert done.returncode == 0
+    for text in (
+        "1,814,073,344", "4,800", "79.48 MB", "mJ", "mm2", "Horowitz, 45 nm", "Conventions:",
+        "padding=True", "horowitz-45nm", "0.65 %",
+    ):  # fmt: skip
+        assert text in done.stdout
+    assert "..." not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "table", ["summary", "ops", "passes", "memory", "traffic", "energy", "area", "instructions"]
+)
+def test_every_table_as_csv(table):
+    done = run("resnet8", "--csv", "--table", table)
+    assert done.returncode == 0
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert rows
+    assert {row["network"] for row in rows} == {"resnet8"}
+    assert None not in rows[0]
+
+
+def test_csv_and_json_carry_the_same_numbers():
+    (values,) = json.loads(run("resnet8", "--scheme", "eoq", "--json").stdout)
+    (row,) = csv.DictReader(io.StringIO(run("resnet8", "--scheme", "eoq", "--csv").stdout))
+    assert int(row["macs.total"]) == values["macs"]["total"]
+    assert int(row["cycles"]) == values["cycles"]
+    assert float(row["energy_j.nominal"]) == values["energy_j"]["nominal"]
+    assert row["energy_j.table"] == values["energy_j"]["table"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "network must be one of"),
+        (["missing.onnx"], "missing.onnx"),
+        (["mlp", "--scheme", "best"], "scheme must be one of"),
+        (["mlp", "--array", "0x4"], "--array must be RxC"),
+        (["mlp", "--array", "4"], "--array must be RxC"),
+        (["mlp", "--batch", "0"], "batch must be a whole number"),
+        (["mlp", "--batch", "x"], "--batch"),
+        (["mlp", "--technology", "5nm"], "technology must be one of"),
+        (["mlp", "--buffer", "big"], "--buffer must be bytes"),
+        (["mlp", "--buffer", "12"], "buffer must be 1 KiB"),
+        (["mlp", "--division", "never"], "--division"),
+        (["mlp", "--json", "--csv"], "only one of --json and --csv"),
+        ([], "NETWORK"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+
+
+def test_nothing_heavy_is_imported():
+    code = (
+        "import sys; sys.argv = ['eoq', 'cost', 'resnet18', '--json']\n"
+        "from eoq.cli import main\n"
+        "main()\n"
+        "print(' '.join(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY.intersection(done.stderr.split())
+
+
+def test_help_has_examples():
+    done = run("--help")
+    assert done.returncode == 0
+    assert "eoq cost resnet18" in done.stdout
+
+
+def test_one_line_of_python():
+    costs = eoq.cost("resnet18")
+    assert costs["eoq"].normalization["div"] == 0
+    assert costs["fp32-bn"].normalization["div"] == 4800
+    assert [cost.step.scheme.name for cost in costs] == ["eoq", "wageubn", "range-bn", "fp32-bn"]
+    assert len(costs[1:3]) == 2
+    frame = costs.summary
+    assert frame["macs.total"].tolist() == [5_324_206_080] * 4
+    assert set(costs.ops["scheme"]) == set(frame["scheme"])
+    assert eoq.cost("mlp", "eoq", batch=2)[0].step.batch == 2
+    with pytest.raises(ValueError, match="table must be one of"):
+        costs.table("nothing")
+
+
+def test_the_package_says_what_it_has():
+    assert "cost" in dir(eoq)
+    with pytest.raises(AttributeError, match="price"):
+        _ = eoq.price
