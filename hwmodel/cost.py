@@ -25,7 +25,7 @@ from hwmodel.normalization import (
 )
 from hwmodel.quantization import quantization_barriers
 from hwmodel.schedule import Schedule, Work
-from hwmodel.step import Row, Step, total
+from hwmodel.step import Row, Step
 from hwmodel.technology import Technology, load_technology
 from hwmodel.traffic import Hierarchy, Transfer, array_traffic, traffic
 
@@ -90,10 +90,10 @@ class Cost:
         Operations, `element_passes` (elements read and written), `passes` (that over the elements
         that are normalised), bytes, and `barriers` (waits for the whole batch).
         """
-        counts = {
-            op: total(self.rows, phase="normalization", op=op)
-            for op in ("sqrt", "div", "add", "multiply", "compare")
-        }
+        counts = dict.fromkeys(("sqrt", "div", "add", "multiply", "compare"), 0)
+        for row in self.rows:
+            if row.phase == "normalization":
+                counts[row.op] += row.count
         moved = sum(p.reads + p.writes for p in self.pass_list)
         elements = normalized_elements(self.step)
         return {

@@ -37,7 +37,6 @@ from golden.network import (
     ScalarMultiplier,
 )
 from hwmodel.normalization import statistics_count
-from hwmodel.quantization import Dataflow
 from hwmodel.step import WEIGHTED, Step
 from hwmodel.updates import parameter_formats
 
@@ -93,7 +92,7 @@ class _Storage:
         self.step = step
         self.root: dict[str, str] = {"input": "input"}
         layers = step.network.layers
-        narrow = None if step.normalizes else set(Dataflow(step).activations)
+        narrow = None if step.normalizes else set(step.dataflow.activations)
         for layer in step.network:
             name, operator = layer.name, layer.operator
             source = layer.inputs[0]
@@ -304,7 +303,7 @@ def _constant(step: Step, live: Live, last: int) -> None:
     if step.normalizes:
         live("statistics", 0, last, _octets(statistics_count(step) * step.scheme.statistics.bits))
     else:
-        flow = Dataflow(step)
+        flow = step.dataflow
         tensors = len(flow.activations) + len(flow.errors)
         live("exponents", 0, last, _octets(tensors * step.batch * step.scheme.exponent_bits))
 
@@ -314,7 +313,7 @@ def _waiting(step: Step, forward: dict[str, int], backward: dict[str, int], live
     if step.normalizes or step.conventions.exponents == "lagged":
         return
     share = step.batch if step.conventions.exponents == "sample" else 1
-    flow = Dataflow(step)
+    flow = step.dataflow
     for names, when in ((flow.activations, forward), (flow.errors, backward)):
         for name in names:
             live("accumulators", when[name], when[name], 4 * step.elements(name) // share)

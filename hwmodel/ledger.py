@@ -39,9 +39,9 @@ def ledger(step: Step) -> list[Row]:
     counts: dict[tuple[str, str, str, str], int] = {}
 
     def collect(rows: Iterable[Row]) -> None:
-        for *key, count in rows:
-            place = (key[0], key[1], key[2], key[3])
-            counts[place] = counts.get(place, 0) + count
+        for layer, phase, op, fmt, count in rows:
+            key = (layer, phase, op, fmt)
+            counts[key] = counts.get(key, 0) + count
 
     for layer in step.network:
         collect(layer_operations(step, layer))
@@ -51,10 +51,9 @@ def ledger(step: Step) -> list[Row]:
     collect(quantization_operations(step))
 
     place = {name: index for index, name in enumerate([*step.network.layers, "loss"])}
-    order = sorted(
-        counts,
-        key=lambda k: (place[k[0]], PHASES.index(k[1]), OPERATIONS.index(k[2]), k[3]),
-    )
+    phase = {name: index for index, name in enumerate(PHASES)}
+    op = {name: index for index, name in enumerate(OPERATIONS)}
+    order = sorted(counts, key=lambda k: (place[k[0]], phase[k[1]], op[k[2]], k[3]))
     return [Row(*key, counts[key]) for key in order if counts[key]]
 
 

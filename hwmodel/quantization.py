@@ -7,22 +7,14 @@ compares once more, for the largest magnitude. Random draws are 16 bits.
 
 import math
 from collections.abc import Iterator
-from functools import cached_property
 
 from golden.network import (
-    Activation,
     Add,
-    AveragePool,
     ChannelShuffle,
     Concat,
-    Dropout,
     Flatten,
-    GlobalAveragePool,
     Layer,
-    MaxPool,
-    Multiply,
     Normalization,
-    Operator,
     Pad,
     Reshape,
     ScalarBias,
@@ -31,7 +23,6 @@ from golden.network import (
 from hwmodel.step import WEIGHTED, Row, Step
 
 __all__ = [
-    "Dataflow",
     "quantization_barriers",
     "quantization_operations",
     "waiting_tensors",
@@ -39,82 +30,7 @@ __all__ = [
 
 PHASE = "quantization"
 
-_NEEDS_CODES = (AveragePool, Concat, MaxPool, Multiply, ScalarMultiplier, *WEIGHTED)
-"""Operators that read 8-bit codes, and whose output's error must be codes.
-
-Products as in `golden.layers`; that windows and joins of channels read codes is our choice, so that
-no 32-bit plane is stored.
-"""
-
-_KEEPS_CODES = (Activation, ChannelShuffle, Concat, Dropout, Flatten, MaxPool, Pad, Reshape)
 _MOVES = (ChannelShuffle, Flatten, Pad, Reshape)
-
-
-def _chooses(operator: Operator) -> bool:
-    """A window of one element chooses elements and computes nothing."""
-    return isinstance(operator, AveragePool) and operator.kernel == (1, 1)
-
-
-def _needs_codes(operator: Operator) -> bool:
-    return isinstance(operator, _NEEDS_CODES) and not _chooses(operator)
-
-
-class Dataflow:
-    """Where an EOQ step converts 32-bit sums to 8 bits, by the rules of `golden.training`.
-
-    Forward, where a tensor forks or its reader needs codes, unless it still has them. Backward,
-    where a layer needs codes, or only passes its error on to one that does.
-    """
-
-    def __init__(self, step: Step) -> None:
-        self.step = step
-
-    @cached_property
-    def activations(self) -> list[str]:
-        """Tensors converted forward (A)."""
-        step, layers = self.step, self.step.network.layers
-        points = []
-        codes = {"input": True}
-        for layer in step.network:
-            name, operator = layer.name, layer.operator
-            keeps = isinstance(operator, (*_KEEPS_CODES, ScalarBias)) or _chooses(operator)
-            codes[name] = keeps and all(codes[source] for source in layer.inputs)
-            readers = step.consumers[name]
-            wanted = len(readers) > 1 or any(_needs_codes(layers[r].operator) for r in readers)
-            if wanted and not codes[name] and name != step.output:
-                points.append(name)
-                codes[name] = True
-        return points
-
-    @cached_property
-    def errors(self) -> list[str]:
-        """Tensors whose error is converted backward (E), in the order of the backward pass."""
-        step, layers = self.step, self.step.network.layers
-        wanted: set[str] = set()
-        for layer in step.network:
-            passes = isinstance(layer.operator, ScalarBias | Add)
-            if _needs_codes(layer.operator) or (passes and wanted.intersection(layer.inputs)):
-                wanted.add(layer.name)
-        points = []
-        codes: dict[str, bool] = {}
-        for layer in reversed(list(step.network)):
-            name = layer.name
-            if name not in step.learned:
-                continue
-            sources = step.error_sources[name]
-            codes[name] = False
-            if len(sources) == 1:
-                reader = layers[sources[0]].operator
-                keeps = (*_KEEPS_CODES, Add, GlobalAveragePool, ScalarBias)
-                scatters = isinstance(reader, MaxPool) and any(
-                    k > s for k, s in zip(reader.kernel, reader.stride, strict=True)
-                )
-                kept = (isinstance(reader, keeps) and not scatters) or _chooses(reader)
-                codes[name] = kept and codes[sources[0]]
-            if name in wanted and not codes[name]:
-                points.append(name)
-                codes[name] = True
-        return points
 
 
 def quantization_operations(step: Step) -> Iterator[Row]:
@@ -161,7 +77,7 @@ def _eoq(step: Step) -> Iterator[Row]:
     """A and E with an exponent a sample, G with one a tensor (`golden.layers`)."""
     samples = step.batch
     measured = step.conventions.exponents != "lagged"
-    flow = Dataflow(step)
+    flow = step.dataflow
     for tensor in (*flow.activations, *flow.errors):
         yield from _convert(tensor, "int32", step.elements(tensor), measured=measured)
         yield Row(tensor, PHASE, "add", "int8", samples)
@@ -286,7 +202,7 @@ def waiting_tensors(step: Step) -> Iterator[tuple[str, int]]:
         if step.conventions.exponents == "lagged":
             return
         share = step.batch if step.conventions.exponents == "sample" else 1
-        flow = Dataflow(step)
+        flow = step.dataflow
         for tensor in (*flow.activations, *flow.errors):
             yield tensor, step.elements(tensor) // share
     elif name in ("wageubn", "range-bn"):
@@ -310,7 +226,7 @@ def quantization_barriers(step: Step) -> dict[str, int]:
     name = step.scheme.name
     path = gradient = 0
     if name == "eoq":
-        flow = Dataflow(step)
+        flow = step.dataflow
         if step.conventions.exponents == "batch":
             path = len(flow.activations) + len(flow.errors)
         else:

@@ -16,7 +16,6 @@ from golden.formats import Rounding
 from hwmodel.cycles import instruction_cycles
 from hwmodel.ledger import MAC_PHASES
 from hwmodel.products import matrix_products
-from hwmodel.quantization import Dataflow
 from hwmodel.step import Row, Step
 from rtl.config import CoreConfig
 from rtl.isa import Instruction, Loss, Matmul, Quantize, Shift, Update
@@ -78,7 +77,7 @@ class Schedule:
 
     def __init__(self, step: Step, rows: int, columns: int) -> None:
         self.step = step
-        self._flow = Dataflow(step)
+        self._flow = step.dataflow
         longest = 1
         for tensor in {*self._flow.activations, *self._flow.errors}:
             longest = max(longest, _ceil(step.elements(tensor) // step.batch, columns or 1))

@@ -13,6 +13,7 @@ from golden.errors import InputError
 from golden.network import Convolution, Layer, Linear, Network, Softmax
 from golden.schemes import Format, Normalizer, Scheme
 from hwmodel.conventions import DEFAULT, Conventions
+from hwmodel.dataflow import Dataflow
 
 __all__ = ["WEIGHTED", "Row", "Step", "total"]
 
@@ -67,7 +68,18 @@ class Step:
 
     def elements(self, tensor: str) -> int:
         """Elements of a layer's output (or of "input") over the whole batch."""
-        return self.batch * math.prod(self.network.shape_of(tensor))
+        return self._elements[tensor]
+
+    @cached_property
+    def _elements(self) -> dict[str, int]:
+        shapes = {"input": self.network.input_shape}
+        shapes |= {layer.name: layer.shape for layer in self.network}
+        return {name: self.batch * math.prod(shape) for name, shape in shapes.items()}
+
+    @cached_property
+    def dataflow(self) -> Dataflow:
+        """Where an EOQ step converts to 8 bits."""
+        return Dataflow(self)
 
     @cached_property
     def weighted(self) -> list[Layer]:

@@ -35,7 +35,7 @@ from hwmodel.normalization import (
     normalization_passes,
     range_normalization,
 )
-from hwmodel.quantization import Dataflow, quantization_barriers
+from hwmodel.quantization import quantization_barriers
 from hwmodel.step import Row, Step, total
 
 
@@ -243,7 +243,7 @@ def test_conversions_stand_where_golden_has_them(name):
     rng = np.random.default_rng(0)
     codes = rng.integers(-127, 128, (2, *network.input_shape))
     trace = build(step.network, 0).step(codes, np.array([1, 2]), 1)
-    flow = Dataflow(step)
+    flow = step.dataflow
 
     def traced(suffix):
         return [key.removesuffix(suffix) for key in trace if key.endswith(suffix)]

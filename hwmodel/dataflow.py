@@ -1,0 +1,105 @@
+"""Where an EOQ step converts 32-bit sums to 8 bits, by the rules of `golden.training`."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from golden.network import (
+    Activation,
+    Add,
+    AveragePool,
+    ChannelShuffle,
+    Concat,
+    Convolution,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Linear,
+    MaxPool,
+    Multiply,
+    Operator,
+    Pad,
+    Reshape,
+    ScalarBias,
+    ScalarMultiplier,
+)
+
+if TYPE_CHECKING:
+    from hwmodel.step import Step
+
+__all__ = ["Dataflow"]
+
+_NEEDS_CODES = (AveragePool, Concat, MaxPool, Multiply, ScalarMultiplier, Convolution, Linear)
+"""Operators that read 8-bit codes, and whose output's error must be codes.
+
+Products as in `golden.layers`; that windows and joins of channels read codes is our choice, so that
+no 32-bit plane is stored.
+"""
+
+_KEEPS_CODES = (Activation, ChannelShuffle, Concat, Dropout, Flatten, MaxPool, Pad, Reshape)
+
+
+def _chooses(operator: Operator) -> bool:
+    """A window of one element chooses elements and computes nothing."""
+    return isinstance(operator, AveragePool) and operator.kernel == (1, 1)
+
+
+def _needs_codes(operator: Operator) -> bool:
+    return isinstance(operator, _NEEDS_CODES) and not _chooses(operator)
+
+
+class Dataflow:
+    """Tensors that are converted.
+
+    Forward, where a tensor forks or its reader needs codes, unless it still has them. Backward,
+    where a layer needs codes, or only passes its error on to one that does.
+    """
+
+    def __init__(self, step: "Step") -> None:
+        self.step = step
+
+    @cached_property
+    def activations(self) -> list[str]:
+        """Tensors converted forward (A)."""
+        step, layers = self.step, self.step.network.layers
+        points = []
+        codes = {"input": True}
+        for layer in step.network:
+            name, operator = layer.name, layer.operator
+            keeps = isinstance(operator, (*_KEEPS_CODES, ScalarBias)) or _chooses(operator)
+            codes[name] = keeps and all(codes[source] for source in layer.inputs)
+            readers = step.consumers[name]
+            wanted = len(readers) > 1 or any(_needs_codes(layers[r].operator) for r in readers)
+            if wanted and not codes[name] and name != step.output:
+                points.append(name)
+                codes[name] = True
+        return points
+
+    @cached_property
+    def errors(self) -> list[str]:
+        """Tensors whose error is converted backward (E), in the order of the backward pass."""
+        step, layers = self.step, self.step.network.layers
+        wanted: set[str] = set()
+        for layer in step.network:
+            passes = isinstance(layer.operator, ScalarBias | Add)
+            if _needs_codes(layer.operator) or (passes and wanted.intersection(layer.inputs)):
+                wanted.add(layer.name)
+        points = []
+        codes: dict[str, bool] = {}
+        for layer in reversed(list(step.network)):
+            name = layer.name
+            if name not in step.learned:
+                continue
+            sources = step.error_sources[name]
+            codes[name] = False
+            if len(sources) == 1:
+                reader = layers[sources[0]].operator
+                keeps = (*_KEEPS_CODES, Add, GlobalAveragePool, ScalarBias)
+                scatters = isinstance(reader, MaxPool) and any(
+                    k > s for k, s in zip(reader.kernel, reader.stride, strict=True)
+                )
+                kept = (isinstance(reader, keeps) and not scatters) or _chooses(reader)
+                codes[name] = kept and codes[sources[0]]
+            if name in wanted and not codes[name]:
+                points.append(name)
+                codes[name] = True
+        return points
