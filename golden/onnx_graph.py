@@ -140,6 +140,8 @@ class Graph:
 
 
 def _read_bytes(path: Path) -> bytes:
+    if "\0" in str(path):
+        raise ValueError("must be a path without null characters")
     try:
         status = path.stat()
         # A pipe or a device may never end.

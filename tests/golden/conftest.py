@@ -10,6 +10,9 @@ import onnx
 import pytest
 from onnx import helper
 
+from golden.errors import InputError
+from golden.onnx_import import import_onnx
+
 Shape = Sequence[int | str | None]
 
 
@@ -61,3 +64,23 @@ def write_onnx(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[[Path], str]:
+    """Return a function that imports a file and gives what is said against it.
+
+    The message must be one short printable line. It begins with the file's name, which is left out.
+    """
+
+    def refuse(path: Path) -> str:
+        with pytest.raises(InputError) as caught:
+            import_onnx(path)
+        message = str(caught.value)
+        assert message.isprintable()
+        assert len(message) < 800
+        start = f"{str(path)!r}: "
+        assert message.startswith(start)
+        return message[len(start) :]
+
+    return refuse
