@@ -82,13 +82,14 @@ class Core(Component):
         m.submodules.loss_unit = loss_unit = LossUnit(config=config)
         units = (matrix_unit, quantize_unit, update_unit, loss_unit)
 
-        instruction = Signal(instruction_layout())
+        # No reset: units that do nothing give nothing, whatever is selected.
+        instruction = Signal(instruction_layout(), reset_less=True)
         m.d.comb += [unit.instruction.eq(instruction) for unit in units]
 
         count = instruction.count
         legal = Signal()
         known = Signal(init=1)
-        start = {unit: Signal(name=f"start_{k}") for k, unit in enumerate(units)}
+        selected = {unit: Signal(name=f"selected_{k}") for k, unit in enumerate(units)}
         with m.Switch(instruction.opcode):
             for opcode, unit, fields_are_legal in (
                 (
@@ -106,7 +107,7 @@ class Core(Component):
                 ),
             ):
                 with m.Case(opcode):
-                    m.d.comb += [legal.eq((count != 0) & fields_are_legal), start[unit].eq(1)]
+                    m.d.comb += [legal.eq((count != 0) & fields_are_legal), selected[unit].eq(1)]
             with m.Default():
                 m.d.comb += known.eq(0)
 
@@ -115,18 +116,20 @@ class Core(Component):
         _join(m, self.i_x, [quantize_unit.i_x, update_unit.i_x, loss_unit.i_x])
         _join(m, self.i_y, [quantize_unit.i_y, update_unit.i_y, loss_unit.i_y])
 
-        # `start` is the decoded unit; it also steers the output.
         for unit in units:
-            m.d.comb += unit.o.ready.eq(self.o.ready & start[unit])
-            with m.If(start[unit]):
-                m.d.comb += [self.o.payload.eq(unit.o.payload), self.o.valid.eq(unit.o.valid)]
+            m.d.comb += unit.o.ready.eq(self.o.ready & selected[unit])
+            with m.If(selected[unit]):
+                m.d.comb += self.o.valid.eq(unit.o.valid)
+                # Lane by lane, because a unit's results may be narrower: signs are extended here.
+                for c in range(config.columns):
+                    m.d.comb += self.o.payload[c].eq(unit.o.payload[c])
         done = Signal()
         for unit in units:
             with m.If(unit.done):
                 m.d.comb += done.eq(1)
 
         status = self.o_status
-        cycles = Signal(32)
+        cycles = Signal(32, reset_less=True)
         error = Signal(Error)
         quantized = instruction.opcode == Opcode.QUANTIZE
         m.d.comb += [
@@ -147,7 +150,7 @@ class Core(Component):
                 m.d.sync += cycles.eq(cycles + 1)
                 with m.If(known & legal):
                     for unit in units:
-                        m.d.comb += unit.start.eq(start[unit])
+                        m.d.comb += unit.start.eq(selected[unit])
                     m.d.sync += error.eq(Error.NONE)
                     m.next = "EXECUTE"
                 with m.Else():

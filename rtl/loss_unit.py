@@ -43,7 +43,7 @@ class LossUnit(Component):
     start:
         High for one cycle; `instruction` is a legal LOSS and stays until `done`.
     i_x, i_y, o:
-        Products, biases and error, class j in lane j mod C of beat j // C.
+        Products (32 bits), biases (16) and error (18), class j in lane j mod C of beat j // C.
     done:
         High in the cycle in which the last beat of `o` is taken.
     """
@@ -57,7 +57,7 @@ class LossUnit(Component):
                 "instruction": In(instruction_layout()),
                 "i_x": In(stream.Signature(lanes)),
                 "i_y": In(stream.Signature(data.ArrayLayout(signed(16), config.columns))),
-                "o": Out(stream.Signature(lanes)),
+                "o": Out(stream.Signature(data.ArrayLayout(signed(18), config.columns))),
                 "done": Out(1),
             }
         )

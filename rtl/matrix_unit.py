@@ -35,7 +35,7 @@ class MatrixUnit(Component):
     start:
         High for one cycle; `instruction` is a legal MATMUL and stays until `done`.
     i_a, i_b, o:
-        Operands (R lanes), weights (C lanes), sums (C lanes, sign-extended to 32 bits).
+        Operands (R lanes), weights (C lanes), sums (C lanes of the accumulator's width).
     done:
         High in the cycle in which the last beat of `o` is taken.
     """
@@ -48,7 +48,11 @@ class MatrixUnit(Component):
                 "instruction": In(instruction_layout()),
                 "i_a": In(stream.Signature(data.ArrayLayout(signed(8), config.rows))),
                 "i_b": In(stream.Signature(data.ArrayLayout(signed(8), config.columns))),
-                "o": Out(stream.Signature(data.ArrayLayout(signed(32), config.columns))),
+                "o": Out(
+                    stream.Signature(
+                        data.ArrayLayout(signed(config.accumulator_bits), config.columns)
+                    )
+                ),
                 "done": Out(1),
             }
         )

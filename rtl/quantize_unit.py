@@ -130,7 +130,7 @@ class QuantizeUnit(Component):
     start:
         High for one cycle; `instruction` is a legal QUANTIZE or SHIFT and stays until `done`.
     i_x, i_y, o:
-        C lanes of 32, 16 and 32 bits. QUANTIZE with `pre` takes a beat of both at once.
+        C lanes of 32, 16 and 10 bits. QUANTIZE with `pre` takes a beat of both at once.
     done:
         High in the cycle in which the last beat of `o` is taken.
     shift, zero:
@@ -146,7 +146,7 @@ class QuantizeUnit(Component):
                 "instruction": In(instruction_layout()),
                 "i_x": In(stream.Signature(data.ArrayLayout(signed(32), lanes))),
                 "i_y": In(stream.Signature(data.ArrayLayout(signed(16), lanes))),
-                "o": Out(stream.Signature(data.ArrayLayout(signed(32), lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(signed(10), lanes))),
                 "done": Out(1),
                 "shift": Out(5),
                 "zero": Out(1),

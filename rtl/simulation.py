@@ -107,6 +107,7 @@ def run(
     idle: float = 0.0,
     stall: float = 0.0,
     seed: int = 0,
+    trace: list[dict[str, int]] | None = None,
 ) -> list[Outcome]:
     """Execute `jobs` in order and return what each gave.
 
@@ -120,6 +121,9 @@ def run(
         Chance, per cycle, that a source keeps a beat back and that a sink is not ready.
     seed:
         Of these chances.
+    trace:
+        If given, gets one entry a clock cycle: every port's bits, under its name in the Verilog,
+        as they are just before the rising edge. For replaying on other simulators.
 
     Raises
     ------
@@ -127,6 +131,11 @@ def run(
         If the core breaks a stream's contract, hangs, or leaves operands behind.
     """
     core = Core(config=config)
+    ports = {
+        f"{name}__{part}": Value.cast(getattr(getattr(core, name), part))
+        for name in ("i_instruction", *_WIDTHS, "o", "o_status")
+        for part in ("payload", "valid", "ready")
+    }
     simulator = Simulator(core)
     simulator.add_clock(1e-8)
     outcomes: list[Outcome] = []
@@ -174,6 +183,13 @@ def run(
         if any(left):
             raise AssertionError(f"operands were left behind: {left}")
 
+    async def watch(ctx: Any) -> None:
+        async for _, _, *bits in ctx.tick().sample(*ports.values()):
+            seen.append(dict(zip(ports, bits, strict=True)))
+
     simulator.add_testbench(bench)
+    if trace is not None:
+        seen = trace
+        simulator.add_testbench(watch, background=True)
     simulator.run()
     return outcomes
