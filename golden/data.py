@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.errors import InputError
-from golden.formats import saturate
+from golden.formats import Integers, saturate
 
 __all__ = ["INPUT_EXPONENT", "MAX_CLASSES", "Dataset", "Images", "load", "make_dataset", "parts"]
 
@@ -67,9 +67,9 @@ class Dataset:
             digest.update(part.labels.astype("<i8").data)
         return digest.hexdigest()
 
-    def quantize(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def quantize(self, pixels: NDArray[np.uint8]) -> Integers:
         """8-bit network input with exponent `INPUT_EXPONENT`."""
-        return saturate((pixels.astype(np.int64) - self.mean) >> 1, 8)
+        return saturate((pixels.astype(np.int32) - self.mean) >> 1, 8)
 
 
 def make_dataset(name: str, train: Images, validation: Images, test: Images) -> Dataset:

@@ -24,6 +24,8 @@ __all__ = [
     "bit_length",
     "clamp_exponent",
     "excess_bits",
+    "half_up_shift",
+    "largest_magnitude",
     "rounding_shift",
     "saturate",
 ]
@@ -39,8 +41,6 @@ RANDOM_BITS = 16
 LEFT_SHIFT_MAX = 15
 """Left shifts are limited to this: past saturation for every 8- and 16-bit result."""
 
-_HALF = 1 << (RANDOM_BITS - 1)
-
 
 class Rounding(enum.Enum):
     """What happens to the bits that a right shift drops."""
@@ -55,6 +55,13 @@ def bit_length(magnitude: Integers | int) -> NDArray[np.int64]:
     return np.frexp(np.asarray(magnitude, dtype=np.float64))[1].astype(np.int64)
 
 
+def largest_magnitude(values: Integers, axis: tuple[int, ...] | None = None) -> NDArray[np.int64]:
+    """max|values| over `axis` (all of it by default); 0 where there is nothing."""
+    highest = values.max(axis=axis, initial=0).astype(np.int64)
+    lowest = values.min(axis=axis, initial=0).astype(np.int64)
+    return np.maximum(highest, -lowest)
+
+
 def excess_bits(
     values: Integers, width: int = 8, axis: tuple[int, ...] | None = None
 ) -> NDArray[np.int64]:
@@ -62,8 +69,7 @@ def excess_bits(
 
     Taken over `axis` (all of it by default); 0 where everything is zero.
     """
-    magnitude = np.abs(values.astype(np.int64))
-    return np.maximum(bit_length(magnitude.max(axis=axis, initial=0)) - (width - 1), 0)
+    return np.maximum(bit_length(largest_magnitude(values, axis)) - (width - 1), 0)
 
 
 def clamp_exponent(exponent: Integers | int) -> NDArray[np.int64]:
@@ -71,15 +77,24 @@ def clamp_exponent(exponent: Integers | int) -> NDArray[np.int64]:
     return np.clip(np.asarray(exponent, dtype=np.int64), EXPONENT_MIN, EXPONENT_MAX)
 
 
-def saturate(values: Integers, width: int) -> NDArray[np.int64]:
+def saturate(values: Integers, width: int) -> Integers:
     """Clip to +-(2**(width-1) - 1). Symmetric: the most negative code never appears."""
     limit = (1 << (width - 1)) - 1
-    return np.clip(np.asarray(values, dtype=np.int64), -limit, limit)
+    wide = _signed(values)
+    # np.clip asks for the type's limits first, which takes longer than a small array's work.
+    clipped = np.maximum(wide, wide.dtype.type(-limit))
+    return np.minimum(clipped, wide.dtype.type(limit), out=clipped if clipped.ndim else None)
+
+
+def _signed(values: Integers) -> Integers:
+    """32-bit integers as they are, all others as 64-bit ones: half the memory for most work."""
+    array = np.asarray(values)
+    return array if array.dtype == np.int32 else array.astype(np.int64, copy=False)
 
 
 def rounding_shift(
-    values: Integers, shift: Integers | int, random: Integers | int = _HALF
-) -> NDArray[np.int64]:
+    values: Integers, shift: Integers | int, random: Integers | int | None = None
+) -> Integers:
     """Shift right by `shift` and round; a negative `shift` shifts left, exactly.
 
     The first 16 dropped bits plus `random` (16 bits) carry into the result. With `random` = 0x8000
@@ -95,22 +110,50 @@ def rounding_shift(
         or for negative values -1 before the carry); left shifts are limited to 15, which is past
         saturation for every 8- and 16-bit result and any value but 0.
     random:
-        16-bit draws, of `values`' shape, or the constant of half-up rounding.
+        16-bit draws, of `values`' shape; 0x8000, for rounding half up, by default.
+
+    Returns
+    -------
+    int32 for int32 values that are not shifted left, otherwise int64.
     """
-    wide = np.asarray(values, dtype=np.int64)
     count = np.asarray(shift, dtype=np.int64)
-    right = np.clip(count, 0, 63)
-    left = np.clip(-count, 0, LEFT_SHIFT_MAX)
-    whole = wide >> right
-    # The 16 bits just below the result's LSB. int64 has room: `right` > 47 leaves only sign bits.
-    below = np.where(
-        right >= RANDOM_BITS,
-        wide >> np.maximum(right - RANDOM_BITS, 0),
-        wide << (RANDOM_BITS - np.minimum(right, RANDOM_BITS)),
-    )
-    fraction = below & ((1 << RANDOM_BITS) - 1)
-    carry = (fraction + np.asarray(random, dtype=np.int64)) >> RANDOM_BITS
-    return np.where(count > 0, whole + carry, wide << left)
+    wide = _signed(values)
+    if wide.dtype == np.int32 and count.min(initial=0) < 0:
+        wide = wide.astype(np.int64)
+    if random is None:
+        return half_up_shift(wide, count)
+    top = 8 * wide.dtype.itemsize - 1
+    right = np.minimum(np.maximum(count, 0), top).astype(wide.dtype)
+    # The 16 bits just below the result's LSB; what a left shift loses at the top is masked anyway.
+    below = wide >> np.maximum(right - RANDOM_BITS, 0)
+    below <<= np.maximum(RANDOM_BITS - right, 0)
+    below &= (1 << RANDOM_BITS) - 1
+    below += np.asarray(random).astype(wide.dtype, copy=False)
+    below >>= RANDOM_BITS
+    below += wide >> right
+    if count.min(initial=1) > 0:
+        return below
+    return np.where(count > 0, below, wide << _left(count, wide.dtype))
+
+
+def _left(count: Integers, kind: np.dtype) -> Integers:
+    return np.minimum(np.maximum(-count, 0), LEFT_SHIFT_MAX).astype(kind)
+
+
+def half_up_shift(values: Integers, shift: Integers | int) -> Integers:
+    """`rounding_shift` to nearest, in the type of `values`: left shifts must fit it."""
+    count = np.asarray(shift, dtype=np.int64)
+    kind = values.dtype
+    top = 8 * kind.itemsize - 1
+    # The last of the dropped bits carries: ((x >> (s-1)) + 1) >> 1, and x itself where s is 0.
+    first = np.minimum(np.maximum(count - 1, 0), top).astype(kind)
+    last = (count > 0).astype(kind)
+    result = values >> first
+    result += last
+    result >>= last
+    if count.min(initial=0) < 0:
+        result <<= _left(count, kind)
+    return result
 
 
 @dataclass(frozen=True)
@@ -145,10 +188,11 @@ class QuantSpec:
 
     def apply(
         self, values: Integers, shift: Integers | int, random: Integers | None = None
-    ) -> NDArray[np.int64]:
+    ) -> Integers:
         """Bit-exact result for arrays: SAT(RSH(values, shift)) or SAT(SRSH(values, shift)).
 
         `random` holds 16-bit draws of `values`' shape and is required by stochastic rounding only.
+        int32 stays int32.
         """
         if self.rounding is Rounding.STOCHASTIC:
             if random is None:
@@ -156,4 +200,5 @@ class QuantSpec:
             rounded = rounding_shift(values, shift, random)
         else:
             rounded = rounding_shift(values, shift)
-        return saturate(rounded, self.width_out)
+        narrow = saturate(rounded, self.width_out)
+        return narrow.astype(np.int32, copy=False) if values.dtype == np.int32 else narrow

@@ -42,7 +42,8 @@ class Learned:
     @classmethod
     def fresh(cls, values: Integers, exponent: int, rule: UpdateRule) -> "Learned":
         """Return the tensor with its momentum at zero."""
-        return cls(values, exponent, rule, np.zeros_like(values))
+        narrow = values.astype(np.int32)
+        return cls(narrow, exponent, rule, np.zeros_like(narrow))
 
     def learn(
         self, gradient: "Gradient", shift: int, gradient_key: int, update_key: int
@@ -89,7 +90,11 @@ def align_errors(errors: Value, other_exponent: Integers | int, key: int) -> tup
     common = int(total[live].min()) if live.any() else 0
     # A sample without errors is all zero at any scale: shift 0.
     shift = per_sample(np.where(live, total - common, 0), errors.integers)
-    index = np.arange(errors.integers.size).reshape(errors.integers.shape)
+    if not shift.any():
+        return errors.integers, common
+    # Numbered in the order of the shape, kept in the order of the errors' memory.
+    index = np.empty_like(errors.integers, dtype=np.int32)
+    index[...] = np.arange(index.size, dtype=np.int32).reshape(index.shape)
     return _STOCHASTIC.apply(errors.integers, shift, draw(key, index)), common
 
 

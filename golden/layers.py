@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from golden.formats import Integers, rounding_shift, saturate
 from golden.gradients import Gradient, Learned, align_errors, sum_samples
 from golden.matmul import matmul
-from golden.values import Value, join, per_sample
+from golden.values import Value, join, per_sample, zero_planes
 
 __all__ = [
     "BIAS_EXPONENT",
@@ -41,6 +41,8 @@ MULTIPLIER_EXPONENT = 14
 _MULTIPLIER_SHIFT = 8
 """A multiplier is used in 8 bits, exponent 6."""
 
+_MAX32 = (1 << 31) - 1
+
 Keys = Callable[[str], int]
 """Random key of one of a layer's tensors, by what it is drawn for."""
 
@@ -52,8 +54,13 @@ def add_bias(value: Value, bias: Integers) -> Value:
     """
     shaped = bias.reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
     shift = per_sample(BIAS_EXPONENT - value.exponent, value.integers)
-    width = 8 if value.is_codes else 32
-    total = saturate(value.integers + rounding_shift(shaped, shift), width)
+    limit = 127 if value.is_codes else _MAX32
+    aligned = rounding_shift(shaped, shift).astype(np.int64)
+    # Clipped before the sum instead of behind it, so that 32 bits hold everything.
+    low, high = (np.clip(edge - aligned, -_MAX32, _MAX32) for edge in (-limit, limit))
+    total = np.maximum(value.integers, low.astype(np.int32))
+    np.minimum(total, high.astype(np.int32), out=total)
+    total += aligned.astype(np.int32)
     return Value(total, value.exponent, value.is_codes)
 
 
@@ -192,6 +199,7 @@ class MultiplierLayer(IntegerLayer):
 
     def _scaled(self, value: Value) -> Value:
         m8 = saturate(rounding_shift(self.multiplier.values, _MULTIPLIER_SHIFT), 8)
+        m8 = m8.astype(value.integers.dtype)
         exponent = value.exponent + MULTIPLIER_EXPONENT - _MULTIPLIER_SHIFT
         return Value(value.integers * m8, exponent)
 
@@ -222,7 +230,7 @@ class RectifierLayer(IntegerLayer):
 
     def backward(self, error: Value) -> list[Value]:
         """Only where the input was positive."""
-        return [Value(np.where(self._mask, error.integers, 0), error.exponent, error.is_codes)]
+        return [Value(error.integers * self._mask, error.exponent, error.is_codes)]
 
 
 class AddLayer(IntegerLayer):
@@ -253,7 +261,7 @@ class MeanLayer(IntegerLayer):
         self._shape = value.integers.shape
         self._shift = int(np.prod(self._shape[2:]) - 1).bit_length()
         total = value.integers.sum(axis=(2, 3), keepdims=True)
-        return Value(saturate(total, 32), value.exponent + self._shift)
+        return Value(saturate(total, 32).astype(np.int32), value.exponent + self._shift)
 
     def backward(self, error: Value) -> list[Value]:
         """Spread over the positions."""
@@ -296,14 +304,20 @@ class ShortcutLayer(IntegerLayer):
         self._shape = value.integers.shape
         picked = value.integers[:, :, :: self._stride[0], :: self._stride[1]]
         self._picked = picked.shape
-        return Value(np.pad(picked, self._padding), value.exponent, value.is_codes)
+        shape = [size + sum(more) for size, more in zip(picked.shape, self._padding, strict=True)]
+        padded = zero_planes(shape, picked.dtype)
+        padded[self._inner()] = picked
+        return Value(padded, value.exponent, value.is_codes)
 
-    def backward(self, error: Value) -> list[Value]:
-        """Cut, and put zeros between."""
-        inner = tuple(
+    def _inner(self) -> tuple[slice, ...]:
+        """Where in the padded output the picked pixels are."""
+        return tuple(
             slice(before, before + size)
             for (before, _), size in zip(self._padding, self._picked, strict=True)
         )
-        result = np.zeros(self._shape, dtype=np.int64)
-        result[:, :, :: self._stride[0], :: self._stride[1]] = error.integers[inner]
+
+    def backward(self, error: Value) -> list[Value]:
+        """Cut, and put zeros between."""
+        result = zero_planes(self._shape, error.integers.dtype)
+        result[:, :, :: self._stride[0], :: self._stride[1]] = error.integers[self._inner()]
         return [Value(result, error.exponent, error.is_codes)]

@@ -72,10 +72,11 @@ def update(
     -------
     (parameter, momentum, update)
     """
-    index = np.arange(parameter.size).reshape(parameter.shape)
-    aligned = saturate(
-        rounding_shift(gradient, gradient_shift, draw(gradient_key, index)), MOMENTUM_WIDTH
-    )
+    index = np.arange(parameter.size, dtype=np.int32).reshape(parameter.shape)
+    # A left shift drops nothing, so nothing is drawn for it.
+    random = draw(gradient_key, index) if gradient_shift > 0 else None
+    aligned = saturate(rounding_shift(gradient, gradient_shift, random), MOMENTUM_WIDTH)
+    aligned = aligned.astype(parameter.dtype, copy=False)
     v = saturate(momentum - rounding_shift(momentum, MOMENTUM_SHIFT) + aligned, MOMENTUM_WIDTH)
     u = saturate(rounding_shift(v, rule.update_shift, draw(update_key, index)), rule.width)
     return saturate(parameter - u, rule.width), v, u

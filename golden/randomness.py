@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAX_INDEX = 1 << 24
-"""Element indices are taken modulo this: the index is 24 bits wide in hardware."""
+"""Element indices are taken modulo this, a power of two: 24 bits in hardware."""
 
 TENSOR_STRIDE = 0x01000801
 """Spreads tensor numbers over the key. Three ones: two adders in hardware."""
@@ -62,15 +62,18 @@ def tensor_key(state: int, tensor: int) -> int:
     return xorshift32(state ^ ((tensor * TENSOR_STRIDE) & _MASK32))
 
 
-def draw(key: int, index: Integers | int) -> NDArray[np.int64]:
+def draw(key: int, index: Integers | int) -> NDArray[np.int32]:
     """16 random bits for each element index under `key`."""
-    i = np.asarray(index, dtype=np.int64) % MAX_INDEX
-    mixed = (i ^ key) & 0xFFFF
-    a, b = mixed & 0xFF, mixed >> 8
+    # Bytes throughout: their sums and shifts wrap by themselves.
+    i = np.asarray(index) & (MAX_INDEX - 1)
+    mixed = i ^ (key & 0xFFFF)
+    a: NDArray
+    b: NDArray
+    a, b, top = (part.astype(np.uint8) for part in (mixed, mixed >> 8, i >> 16))
     for number, position in enumerate(ROUND_KEY_BITS):
-        round_key: Integers | int = (key >> position) & 0xFF
+        round_key: NDArray[np.uint8] | np.uint8 = np.uint8((key >> position) & 0xFF)
         if number == 0:
-            round_key = round_key ^ (i >> 16)
-        a = ((((a >> 2) | (a << 6)) + b) & 0xFF) ^ round_key
-        b = (((b << 3) | (b >> 5)) & 0xFF) ^ a
-    return (b << 8) | a
+            round_key = round_key ^ top
+        a = (((a >> 2) | (a << 6)) + b) ^ round_key
+        b = ((b << 3) | (b >> 5)) ^ a
+    return (b.astype(np.int32) << 8) | a

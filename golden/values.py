@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from golden.formats import (
     EXPONENT_MIN,
@@ -13,8 +13,8 @@ from golden.formats import (
     QuantSpec,
     bit_length,
     clamp_exponent,
-    excess_bits,
-    rounding_shift,
+    half_up_shift,
+    largest_magnitude,
     saturate,
 )
 
@@ -25,6 +25,7 @@ __all__ = [
     "join",
     "per_sample",
     "quantize_samples",
+    "zero_planes",
 ]
 
 ACTIVATION_ZERO_EXPONENT = 5
@@ -73,11 +74,10 @@ def quantize_samples(value: Value, zero_exponent: int) -> Value:
     exponent would drift from layer to layer with nothing to hold it. Source: our choice.
     """
     integers = value.integers
-    axes = tuple(range(1, integers.ndim))
-    shift = excess_bits(integers, axis=axes)
+    magnitude = largest_magnitude(integers, axis=tuple(range(1, integers.ndim)))
+    shift = np.maximum(bit_length(magnitude) - 7, 0)
     codes = _NEAREST.apply(integers, per_sample(shift, integers))
-    is_zero = ~integers.any(axis=axes)
-    exponent = clamp_exponent(np.where(is_zero, zero_exponent, value.exponent - shift))
+    exponent = clamp_exponent(np.where(magnitude, value.exponent - shift, zero_exponent))
     return Value(codes, exponent, is_codes=True)
 
 
@@ -92,13 +92,30 @@ def join(operands: Sequence[Value]) -> Value:
         return operands[0]
     axes = tuple(range(1, operands[0].integers.ndim))
     exponents = np.array([value.exponent for value in operands])
-    tops = bit_length(np.array([np.abs(value.integers).max(axis=axes) for value in operands]))
+    tops = bit_length(np.array([largest_magnitude(value.integers, axes) for value in operands]))
     finest = np.where(tops > 0, exponents, EXPONENT_MIN).max(axis=0)
     room = np.minimum(LEFT_SHIFT_MAX, _JOIN_BITS - tops)
     fits = np.where(tops > 0, exponents + room, finest).min(axis=0)
     common = np.minimum(finest, fits)
-    total = sum(
-        rounding_shift(value.integers, per_sample(value.exponent - common, value.integers))
-        for value in operands
-    )
-    return Value(saturate(np.asarray(total), 32), common)
+    shifts = exponents - common
+    # Left shifts fit 30 bits, as just arranged; operands of zeros may shift as they like.
+    aligned = [
+        half_up_shift(value.integers, per_sample(shift, value.integers))
+        for value, shift in zip(operands, shifts, strict=True)
+    ]
+    # Rounding up may reach the next power of two.
+    bound = (1 << np.clip(tops - shifts, 0, _JOIN_BITS)).sum(axis=0).max(initial=0)
+    if bound < 1 << 31:
+        return Value(saturate(sum(aligned[1:], start=aligned[0]), 32), common)
+    total = sum(part.astype(np.int64) for part in aligned)
+    return Value(saturate(np.asarray(total), 32).astype(np.int32), common)
+
+
+def zero_planes(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
+    """Zeros of a shape (samples, channels, height, width), with the channels outermost in memory.
+
+    That is the order in which a convolution's product comes out of one matrix multiplication. The
+    shape is what everybody sees; element-wise work keeps the order, and is fast if all share it.
+    """
+    samples, channels, *plane = shape
+    return np.zeros((channels, samples, *plane), dtype=dtype).transpose(1, 0, 2, 3)

@@ -1,5 +1,6 @@
 """The integer step against a floating-point backward pass, and that it learns."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -118,6 +119,31 @@ def test_the_same_seed_gives_the_same_step(digits: data.Dataset) -> None:
     one, other = (model(seed=7).step(codes, labels, 1) for _ in range(2))
     assert one.keys() == other.keys()
     assert all((one[name] == other[name]).all() for name in one)
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "expected"),
+    [("mlp", 64, "85bcfcca12d1fc16"), ("resnet8", 8, "1b833b28bd78bed4")],
+)
+def test_the_bits_of_a_few_steps(
+    name: str, batch: int, expected: str, digits: data.Dataset
+) -> None:
+    # Pinned, so that work on speed cannot change what is computed. The initial weights are left
+    # out of it: they come from the platform's floating point.
+    it = model(name)
+    rng = np.random.default_rng(0)
+    for layer in it.layers.values():
+        if "weight" in layer.learned:
+            weight = layer.learned["weight"]
+            weight.values = rng.integers(-30, 31, weight.values.shape)
+    digest = hashlib.sha256()
+    for step in range(3):
+        part = slice(step * batch, (step + 1) * batch)
+        codes, labels = digits.quantize(digits.train.pixels[part]), digits.train.labels[part]
+        for key, values in it.step(codes, labels, learning_rate_shift(batch)).items():
+            digest.update(key.encode())
+            digest.update(np.ascontiguousarray(values, dtype="<i8").tobytes())
+    assert digest.hexdigest().startswith(expected)
 
 
 def test_tensors_draw_from_numbers_of_their_own() -> None:
