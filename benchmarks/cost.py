@@ -67,7 +67,7 @@ def main() -> None:
     print(f"eoq cost resnet50, from the shell, four schemes      {shell:8.3f} s")
     network = load("resnet18")
     four(network)
-    warm = best(lambda: four(network))
+    warm = best(lambda: four(network), 20)
     print(f"resnet18, warm, one training step, four schemes      {warm:8.3f} s")
     print(f"  ZigZag's forward pass against it                   {ZIGZAG_S / warm:8.0f} x")
     for layers in (100, 1_000, 10_000):

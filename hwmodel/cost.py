@@ -87,8 +87,9 @@ class Cost:
     def normalization(self) -> dict[str, int | float]:
         """The four currencies of normalisation.
 
-        Operations, `element_passes` (elements read and written), `passes` (that over the elements
-        that are normalised), bytes, and `barriers` (waits for the whole batch).
+        Operations, `element_passes` (elements read and written), bytes, and `barriers` (waits for
+        the whole batch). `elements` is what the network as it is named normalises, and `passes`
+        the element passes over that. For EOQ all but `elements` is what Fixup's scalars cost.
         """
         counts = dict.fromkeys(("sqrt", "div", "add", "multiply", "compare"), 0)
         for row in self.rows:
@@ -194,8 +195,13 @@ class Cost:
         if self.step.full_precision:
             names = " and ".join(sorted(self.step.full_precision))
             texts.append(f"{names} in fp32, whose units are not in the area")
-        if any(isinstance(x.operator, LocalResponseNormalization) for x in self.step.network):
-            texts.append("local response normalisation counted as normalisation")
+        if any(isinstance(x.operator, LocalResponseNormalization) for x in self.step.original):
+            how = (
+                "counted as normalisation"
+                if self.step.normalizes
+                else "dropped, as there is no divider"
+            )
+            texts.append(f"local response normalisation {how}")
         return texts
 
     def _no_cycles(self) -> str:

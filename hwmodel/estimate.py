@@ -64,8 +64,10 @@ def area_parts(step: Step, technology: Technology, rows: int, columns: int) -> l
 
     A processing element is a multiplier of the widest products of the scheme's three phases and a
     sum. Beside each column: for batch normalisation an adder and a multiplier, and once a divider
-    and (but for Range BN, which compares) a square root; for EOQ Fixup's adder and multiplier, and
-    a shifter, a compare and a random draw for its conversions.
+    and (but for Range BN, which compares) a square root; for EOQ Fixup's adder and multiplier. For
+    conversions to narrow formats by powers of two a shifter, a compare and a random draw; for Range
+    BN's affine ones an FP32 adder, multiplier and compare, and a draw. The update has no units of
+    its own in any scheme.
     """
     if not technology.has_area:
         return []
@@ -79,9 +81,6 @@ def area_parts(step: Step, technology: Technology, rows: int, columns: int) -> l
         lane = technology.area("add", total)
         lane += technology.area("multiply", scheme.formats["A"].operand)
         parts.append(("fixup", lane.times(columns)))
-        lane = technology.area("shift", total) + technology.area("compare", total)
-        lane += technology.area("random", "int16")
-        parts.append(("conversion", lane.times(columns)))
     else:
         lane = technology.area("add", fmt) + technology.area("multiply", fmt)
         once = technology.area("div", fmt)
@@ -90,4 +89,11 @@ def area_parts(step: Step, technology: Technology, rows: int, columns: int) -> l
         else:
             once += technology.area("sqrt", fmt)
         parts.append(("normalization", lane.times(columns) + once))
+    if scheme.formats["A"].operand != "fp32":
+        ops = ("add", "multiply", "compare") if scheme.name == "range-bn" else ("shift", "compare")
+        total = "fp32" if scheme.name == "range-bn" else scheme.accumulator.operand
+        lane = technology.area("random", "int16")
+        for op in ops:
+            lane += technology.area(op, total)
+        parts.append(("conversion", lane.times(columns)))
     return [Part(name, *band) for name, band in parts]

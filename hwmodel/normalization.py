@@ -149,10 +149,10 @@ def normalization_operations(step: Step, layer: Layer) -> Iterator[Row]:
 
 
 def normalized_elements(step: Step) -> int:
-    """Elements over the batch that pass through a normalisation (or, in EOQ, through none)."""
-    return sum(
-        step.elements(layer.name)
-        for layer in step.network
+    """Elements over the batch that the network as it is named normalises, whatever the scheme."""
+    return step.batch * sum(
+        math.prod(layer.shape)
+        for layer in step.original
         if isinstance(layer.operator, Normalization | LocalResponseNormalization)
     )
 

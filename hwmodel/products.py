@@ -13,6 +13,7 @@ it counts no multiplications.
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from golden.network import Convolution, Layer, Linear
@@ -65,8 +66,13 @@ def _shapes(step: Step, layer: Layer, phase: str) -> Iterator[tuple[int, int, in
         yield outputs, positions, inputs * taps, groups
 
 
-def matrix_products(step: Step) -> Iterator[MatrixProduct]:
+@lru_cache(maxsize=8)
+def matrix_products(step: Step) -> tuple[MatrixProduct, ...]:
     """Every matrix product of a step, in the order of layers, then phases."""
+    return tuple(_products(step))
+
+
+def _products(step: Step) -> Iterator[MatrixProduct]:
     for layer in step.weighted:
         phases = ["forward"]
         if layer.name in step.learned:

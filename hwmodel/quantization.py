@@ -102,8 +102,9 @@ def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
         yield Row(name, PHASE, "shift", "int16", samples)
         yield Row(name, PHASE, "compare", "int32", n)
     elif isinstance(operator, ScalarMultiplier):
-        # The 16-bit multiplier is used in 8 bits.
-        yield from _convert(name, "int16", 1, measured=False)
+        # The 16-bit multiplier is used in 8 bits, forward and backward.
+        uses = 1 + (learned and layer.inputs[0] in step.learned)
+        yield from _convert(name, "int16", uses, measured=False)
     if isinstance(operator, ScalarBias | ScalarMultiplier) and learned:
         # Each sample's sum comes to the batch's scale, rounded half up: a sample has only one.
         yield from _scale_samples(name, samples)

@@ -61,6 +61,7 @@ class Step:
             raise InputError(f"batch must be a whole number from 1 to {1 << 20}, not {batch!r}")
         if not len(network):
             raise InputError(f"network {network.name!r} must have at least one layer, got none")
+        self.original = network
         self.network = scheme.rewrite(network)
         self.scheme = scheme
         self.batch = batch

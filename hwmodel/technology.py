@@ -14,6 +14,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,23 +146,30 @@ def load_technology(name: str | Path) -> Technology:
 
     Raises InputError, one line that names the file and the key.
     """
-    path = Path(name)
     if str(name) in BUILT_IN:
-        path = _FOLDER / f"{name}.toml"
-    elif path.suffix != ".toml":
+        return _built_in(str(name))
+    path = Path(name)
+    if path.suffix != ".toml":
         raise InputError(
             f"technology must be one of {', '.join(BUILT_IN)} or a path that ends in .toml, "
             f"not {str(name)[:200]!r}"
         )
+    return _read(path, str(path)[:200])
+
+
+@lru_cache
+def _built_in(name: str) -> Technology:
+    return _read(_FOLDER / f"{name}.toml", name)
+
+
+def _read(path: Path, where: str) -> Technology:
     try:
         with path.open("rb") as file:
             content = tomllib.load(file)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"technology {str(path)[:200]!r} must be readable TOML: {reason}"
-        ) from None
-    return _Reader(str(path)[:200] if str(name) not in BUILT_IN else str(name)).read(content)
+        raise InputError(f"technology {where!r} must be readable TOML: {reason}") from None
+    return _Reader(where).read(content)
 
 
 class _Reader:
