@@ -43,7 +43,12 @@ def rtl(array: tuple[int, int], output: Path, accumulator_bits: int, as_json: bo
     # Slow to load, and only now known to be needed.
     from rtl.verilog import write
 
-    paths = write(config, output)
+    try:
+        paths = write(config, output)
+    except OSError as error:
+        raise InputError(
+            f"-o must be a folder that can be written, not {str(output)!r}: {error.strerror}"
+        ) from error
     if as_json:
         result = {
             "array": f"{rows}x{columns}",

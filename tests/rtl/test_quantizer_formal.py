@@ -1,0 +1,98 @@
+"""Proof, for every operand, shift and random number, that `Quantizer` computes `QuantSpec`.
+
+`golden.formats.rounding_shift` and `saturate` are written down again below, line by line in wide
+arithmetic; Yosys' SAT solver is asked for inputs on which the hardware differs.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Assert, Module, Mux, Signal, Value, signed
+from amaranth.lib.wiring import Component, In
+
+from golden.formats import LEFT_SHIFT_MAX, RANDOM_BITS, QuantSpec, Rounding
+from rtl import quantizer
+from rtl.quantizer import Quantizer
+
+PROVE = """
+import sys
+from pyosys import libyosys as y
+d = y.Design()
+for command in (
+    "read_rtlil " + sys.argv[1], "prep -top top -flatten", "chformal -lower", "opt -full",
+    "sat -verify -seq 4 -prove-skip 2 -prove-asserts -set-def-inputs",
+):
+    y.run_pass(command, d)
+"""
+
+
+def golden_result(x: Value, count: Value, random: Value | int, width_out: int) -> Value:
+    """`golden.formats.saturate(rounding_shift(x, count, random), width_out)` as logic."""
+    right = Mux(count < 0, 0, Mux(count > 63, 63, count))[:6]
+    left = Mux(count < -LEFT_SHIFT_MAX, LEFT_SHIFT_MAX, Mux(count < 0, -count, 0))[:4]
+    whole = x >> right
+    below = Mux(
+        right >= RANDOM_BITS, x >> (right - RANDOM_BITS)[:6], x << (RANDOM_BITS - right)[:5]
+    )
+    fraction = below[:RANDOM_BITS]
+    carry = (fraction + random) >> RANDOM_BITS
+    rounded = Mux(count > 0, whole + carry, x << left)
+    limit = (1 << (width_out - 1)) - 1
+    return Mux(rounded > limit, limit, Mux(rounded < -limit, -limit, rounded))
+
+
+class Proof(Component):
+    """The quantiser beside its specification, which is delayed by the quantiser's two registers."""
+
+    x: In(signed(48))
+    shift: In(signed(8))
+    random: In(RANDOM_BITS)
+
+    def __init__(self, spec: QuantSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = Quantizer(spec=self.spec)
+        x = self.x[: self.spec.width_in].as_signed()
+        m.d.comb += [dut.x.eq(x), dut.shift.eq(self.shift), dut.enable.eq(1)]
+        random: Value | int = 1 << (RANDOM_BITS - 1)
+        if self.spec.rounding is Rounding.STOCHASTIC:
+            random = self.random
+            m.d.comb += dut.random.eq(random)
+        one = Signal(signed(self.spec.width_out), reset_less=True)
+        two = Signal.like(one, name="two")
+        m.d.sync += [one.eq(golden_result(x, self.shift, random, self.spec.width_out)), two.eq(one)]
+        m.d.comb += Assert(two == dut.o)
+        return m
+
+
+def prove(spec: QuantSpec, folder: Path) -> subprocess.CompletedProcess[str]:
+    pytest.importorskip("pyosys")
+    path = folder / "proof.il"
+    path.write_text(rtlil.convert(Proof(spec), emit_src=False))
+    return subprocess.run(
+        [sys.executable, "-c", PROVE, str(path)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize(("width_in", "width_out"), [(32, 8), (16, 16), (32, 16)])
+def test_the_hardware_is_the_specification(
+    width_in: int, width_out: int, rounding: Rounding, tmp_path: Path
+) -> None:
+    done = prove(QuantSpec(width_in, width_out, rounding), tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "no model found: SUCCESS" in done.stdout
+
+
+def test_a_wrong_constant_is_refuted(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(quantizer, "ROUND_HALF", 0x7FFF)
+    done = prove(QuantSpec(32, 8), tmp_path)
+    assert done.returncode != 0
+    assert "model found: FAIL" in done.stdout
