@@ -46,7 +46,7 @@ from golden.network import (
 from golden.optimizer import SCALAR, WEIGHT
 from golden.training import Model
 
-__all__ = ["build"]
+__all__ = ["branch_scales", "build"]
 
 
 def build(network: Network, seed: int) -> Model:
@@ -55,7 +55,7 @@ def build(network: Network, seed: int) -> Model:
     Raises InputError that names the layer when golden cannot train one of the operators.
     """
     rng = np.random.default_rng(seed)
-    scales = _branch_scales(network)
+    scales = branch_scales(network)
     linear = [layer.name for layer in network if isinstance(layer.operator, Linear)]
     if not linear or linear[-1] != network.output:
         raise InputError(
@@ -66,7 +66,7 @@ def build(network: Network, seed: int) -> Model:
     return Model(network, layers, seed)
 
 
-def _branch_scales(network: Network) -> dict[str, float]:
+def branch_scales(network: Network) -> dict[str, float]:
     """Fixup's factor for each convolution of a residual branch; 0 for the last."""
     consumers = network.consumers()
     branches = []
