@@ -3,8 +3,9 @@
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
+from golden.formats import RANDOM_BITS
 from rtl import quantizer
-from rtl.quantizer import round_off, saturate, shift_for_rounding
+from rtl.quantizer import saturate, shift_for_rounding
 
 __all__ = ["BiasAdder"]
 
@@ -38,8 +39,11 @@ class BiasAdder(Component):
         s1_x = Signal(signed(32), reset_less=True)
         s1_y = Signal(shifted.shape(), reset_less=True)
         m.d.sync += [s1_x.eq(self.x), s1_y.eq(shifted)]
+        # Value, bias and carry in one sum: rounding first would be a second carry chain.
+        fraction, whole = s1_y[:RANDOM_BITS], s1_y[RANDOM_BITS:].as_signed()
+        carry = (fraction + quantizer.ROUND_HALF)[RANDOM_BITS]
         m.d.comb += [
             self.x_late.eq(s1_x),
-            self.o.eq(saturate(s1_x + round_off(s1_y, quantizer.ROUND_HALF), 32)),
+            self.o.eq(saturate(s1_x + whole + carry, 32)),
         ]
         return m
