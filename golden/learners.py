@@ -1,20 +1,35 @@
 """The ways to train that `eoq train` knows, by name."""
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from golden.data import Dataset
 from golden.errors import InputError
+from golden.float_learner import FP32_BN, FP32_FIXUP, FloatLearner
 from golden.learner import IntegerLearner, Learner
 from golden.network import Network
+from golden.range_bn import RANGE_BN
 from golden.schemes import SCHEMES
+from golden.wageubn import WAGEUBN
 
 __all__ = ["LEARNERS", "format_names", "learner"]
 
+_SETUPS = {
+    "wageubn": WAGEUBN,
+    "range-bn": RANGE_BN,
+    "fp32-bn": FP32_BN,
+    "fp32-fixup": FP32_FIXUP,
+}
+
 LEARNERS: Mapping[str, Callable[[Network, Dataset, int], Learner]] = MappingProxyType(
     {"eoq": IntegerLearner}
+    | {name: functools.partial(FloatLearner, setup=setup) for name, setup in _SETUPS.items()}
 )
-"""Name -> (network, data set, seed) -> learner."""
+"""Name -> (network, data set, seed) -> learner: the four schemes, and Fixup in float32.
+
+"fp32-fixup" is what EOQ computes without its integers; only training compares with it.
+"""
 
 
 def learner(scheme: str, network: Network, dataset: Dataset, seed: int) -> Learner:
@@ -26,4 +41,4 @@ def learner(scheme: str, network: Network, dataset: Dataset, seed: int) -> Learn
 
 def format_names(scheme: str) -> dict[str, str]:
     """W, A, E, G, U and V of a scheme as text."""
-    return SCHEMES[scheme].format_names
+    return SCHEMES["fp32-bn" if scheme == "fp32-fixup" else scheme].format_names
