@@ -183,7 +183,7 @@ REPLAY = """\
 `timescale 1ns/1ps
 module replay;
   reg clk = 0, rst = 0;
-  integer cycle, bad = 0;
+  integer cycle, stop, bad = 0;
   reg [{in_bits}-1:0] inputs [0:{cycles}-1];
   reg [{out_bits}-1:0] outputs [0:{cycles}-1];
   reg [{in_bits}-1:0] i;
@@ -193,6 +193,20 @@ module replay;
   initial begin
     $readmemh("inputs.hex", inputs);
     $readmemh("outputs.hex", outputs);
+    // Interrupted by a reset ever later, and in the end not at all.
+    for (stop = {first_stop}; stop < {cycles}; stop = stop + {stop_step}) begin
+      for (cycle = 0; cycle < stop; cycle = cycle + 1) begin
+        i = inputs[cycle]; #5 clk = 1; #5 clk = 0;
+      end
+      i = 0; rst = 1; #5 clk = 1; #5 clk = 0; rst = 0;
+      for (cycle = 0; cycle < {cycles} / 2; cycle = cycle + 1) begin
+        i = inputs[cycle]; #4;
+        if ((o ^ outputs[cycle]) & {{{mask}}}) bad = bad + 1;
+        #1 clk = 1; #5 clk = 0;
+      end
+      rst = 1; #5 clk = 1; #5 clk = 0; rst = 0;
+    end
+    if (bad) $display("%0d differ after a reset", bad);
     for (cycle = 0; cycle < {cycles}; cycle = cycle + 1) begin
       i = inputs[cycle]; #4;
       if ((o ^ outputs[cycle]) & {{{mask}}}) begin
@@ -208,9 +222,17 @@ endmodule
 """
 
 
-def replay(text: str, trace: list[dict[str, int]], config: CoreConfig, folder: Path) -> str:
+def replay(
+    text: str,
+    trace: list[dict[str, int]],
+    config: CoreConfig,
+    folder: Path,
+    first_stop: int = 1 << 30,
+    stop_step: int = 1,
+) -> str:
     """Run a trace of Amaranth's simulator on Icarus, every port in every cycle; what it says.
 
+    Before that, from `first_stop` on, it is broken off by a reset and half of it begun anew.
     A payload without its valid is nobody's business, and is not compared.
     """
     iverilog, vvp = need("iverilog"), need("vvp")
@@ -243,6 +265,8 @@ def replay(text: str, trace: list[dict[str, int]], config: CoreConfig, folder: P
             cycles=len(trace),
             connections=connections,
             mask=mask,
+            first_stop=first_stop,
+            stop_step=stop_step,
         )
     )
     (folder / "eoq_core.v").write_text(text)
@@ -267,6 +291,18 @@ def test_the_verilog_does_in_every_cycle_what_amaranth_simulates(
     trace: list[dict[str, int]] = []
     run(config, jobs, idle=0.2, stall=0.3, trace=trace)
     said = replay(emit(config)["eoq_core.v"], trace, config, tmp_path)
+    assert said == f"{len(trace)} cycles, 0 differ\n"
+
+
+def test_a_reset_at_any_time_leaves_nothing_behind(
+    emitted: dict[str, str], job_maker: Any, tmp_path: Path
+) -> None:
+    config = small(3, 2)
+    maker = job_maker(config, seed=4)
+    jobs = [maker.loss(5), maker.matmul(4, 2), maker.quantize(beats=4), maker.update(3)]
+    trace: list[dict[str, int]] = []
+    run(config, [*jobs, maker.shift(2)], stall=0.2, trace=trace)
+    said = replay(emitted["eoq_core.v"], trace, config, tmp_path, first_stop=1, stop_step=3)
     assert said == f"{len(trace)} cycles, 0 differ\n"
 
 
