@@ -28,7 +28,13 @@ __all__ = ["train"]
     show_default=True,
     help="digits, fashion-mnist, fashion-mnist:DIR, or an .npz file with x and y.",
 )
-@click.option("--scheme", default="eoq", show_default=True, help="How to train.")
+@click.option(
+    "--scheme",
+    metavar="NAME",
+    default="eoq",
+    show_default=True,
+    help="eoq, wageubn, range-bn, fp32-bn, or fp32-fixup (EOQ without its integers).",
+)
 @click.option("--epochs", type=int, default=16, show_default=True, help="Passes over the data.")
 @click.option("--batch", type=int, default=64, show_default=True, help="Images a step, 2**n.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
