@@ -1,4 +1,4 @@
-"""What a simulation is asked to do and what it found: JSON files between runner and simulator."""
+"""What a simulation is asked to do and what it found: files between runner and simulator."""
 
 import dataclasses
 import json
@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Job", "Outcome", "read_job", "read_outcome", "write"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Job", "Outcome", "read_batches", "read_job", "read_outcome", "write", "write_batches"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,17 @@ def write(value: Job | Outcome, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(dataclasses.asdict(value)))
     temporary.replace(path)
+
+
+def write_batches(codes: NDArray[np.int8], labels: NDArray[np.int64], folder: Path) -> None:
+    """Write the inputs (steps, batch, ...) and classes (steps, batch) of a job."""
+    np.savez(folder / "batches.npz", codes=codes, labels=labels)
+
+
+def read_batches(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what `write_batches` wrote: the simulator need not load a data set's library."""
+    with np.load(folder / "batches.npz", allow_pickle=False) as stored:
+        return stored["codes"].astype(np.int64), stored["labels"]
 
 
 def read_job(path: Path) -> Job:

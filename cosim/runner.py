@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from cocotb_tools.runner import get_runner
+from numpy.typing import NDArray
 
 from cosim import tools
 from cosim.build import TIMESCALE, TOP, Build, build, cache_folder
-from cosim.job import Job, Outcome, read_outcome, write
+from cosim.job import Job, Outcome, read_outcome, write, write_batches
 from cosim.step import dense_layers
-from golden import networks
+from golden import data, networks
 from golden.errors import InputError
 from golden.initialization import build as build_model
 from golden.schemes import SCHEMES
@@ -179,6 +181,7 @@ def _simulate(job: Job, built: Build, *, waves: bool, coverage: bool) -> CosimRe
     keep = waves or coverage
     try:
         write(job, folder / "job.json")
+        write_batches(*_batches(job), folder)
         try:
             get_runner(built.simulator).test(
                 test_module="cosim.simulation",
@@ -212,6 +215,15 @@ def _simulate(job: Job, built: Build, *, waves: bool, coverage: bool) -> CosimRe
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _batches(job: Job) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Digits for every step, in an order drawn from the seed, again from the start when used up."""
+    digits = data.load("digits")
+    order = np.random.default_rng(job.seed).permutation(len(digits.train))
+    picked = np.resize(order, (job.steps, job.batch))
+    codes = digits.quantize(digits.train.pixels[picked.reshape(-1)]).astype(np.int8)
+    return codes.reshape(*picked.shape, *digits.shape), digits.train.labels[picked]
 
 
 def _failure(folder: Path) -> str:

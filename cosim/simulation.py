@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
-import numpy as np
 
 from cosim.device import Device
-from cosim.job import Outcome, read_job, write
+from cosim.job import Outcome, read_batches, read_job, write
 from cosim.scoreboard import MismatchError, Scoreboard
 from cosim.step import Program, dense_layers
 from cosim.testbench import CoreTestbench
-from golden import data
 from golden.initialization import build
 from golden.networks import load
 from golden.schemes import SCHEMES
@@ -29,14 +27,12 @@ async def train(dut: Any) -> None:
     job = read_job(folder / "job.json")
     cocotb.log.info("seed %d", job.seed)
     model = build(SCHEMES["eoq"].rewrite(load(job.network)), job.seed)
-    digits = data.load("digits")
+    codes, labels = read_batches(folder)
     config = CoreConfig(**job.config)
     bench = CoreTestbench(dut, config, seed=job.seed, idle=job.idle, stall=job.stall)
     device = Device(config, bench.execute)
     scoreboard = Scoreboard()
     program = Program(device, dense_layers(model), job.seed, scoreboard.check)
-    order = np.random.default_rng(job.seed).permutation(len(digits.train))
-    codes = digits.quantize(digits.train.pixels)
     k = learning_rate_shift(job.batch)
     outcome = Outcome()
     await bench.reset()
@@ -44,10 +40,8 @@ async def train(dut: Any) -> None:
     try:
         for step in range(job.steps):
             device.step = step
-            picked = order.take(range(step * job.batch, (step + 1) * job.batch), mode="wrap")
-            batch, labels = codes[picked], digits.train.labels[picked]
-            scoreboard.expect(step, model.step(batch, labels, k))
-            await program.step(batch, labels, k)
+            scoreboard.expect(step, model.step(codes[step], labels[step], k))
+            await program.step(codes[step], labels[step], k)
             scoreboard.finish()
     except MismatchError as error:
         outcome.mismatch, outcome.mismatches = str(error.mismatch), error.mismatch.elements

@@ -1,6 +1,6 @@
 """The report's chapters on cost: tables of several networks under several schemes, and drawings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -258,7 +258,7 @@ def _energy(all_costs: Sequence[Costs]) -> Section:
         title="Energy and area",
         text=[
             "Estimates. Published tables differ by a factor of two and more for the same "
-            "operation; compare schemes within one table and do not quote a number without its table.",
+            "operation; compare schemes within one table, and quote no number without its table.",
         ],
         tables=[energy, by_part, area],
         figures=[figures.energy_band(energy)],
@@ -315,29 +315,37 @@ def assumptions_section(all_costs: Sequence[Costs]) -> Section:
 
 def findings(costs: Costs) -> list[str]:
     """What a reader should remember of one network: exact first, then estimated."""
-    names = [cost.step.scheme.name for cost in costs]
     some = costs[0]
+    name = some.step.network.name
+    by_scheme = {cost.step.scheme.name: cost for cost in costs}
     lines = [
-        f"{some.step.network.name}: {some.macs['total']:,} MACs a step of {some.step.batch} "
-        f"image(s), in every scheme (exact)."
+        f"{name}: {some.macs['total']:,} MACs a step of {some.step.batch} image(s), the same in "
+        "every scheme (exact)."
     ]
-    if "eoq" in names and "fp32-bn" in names:
-        eoq, bn = costs["eoq"], costs["fp32-bn"]
+    eoq, bn = by_scheme.get("eoq"), by_scheme.get("fp32-bn")
+    if eoq and bn:
         ours, theirs = eoq.normalization, bn.normalization
+        saved = {key: theirs[key] - ours[key] for key in ("sqrt", "div", "barriers")}
+        widths = [f"{theirs['bytes'] / 1e6:,.1f} MB in fp32"]
+        if int8 := by_scheme.get("wageubn"):
+            widths.append(f"{int8.normalization['bytes'] / 1e6:,.1f} MB in int8")
         lines.append(
-            f"{some.step.network.name}: without BN {theirs['sqrt']:,} square roots, "
-            f"{theirs['div']:,} divisions, {theirs['barriers']} batch-wide waits and "
-            f"{(theirs['bytes'] - ours['bytes']) / 1e6:,.1f} MB of passes go; peak memory "
-            f"{bn.memory_peak['total'] / 1e6:,.1f} MB becomes "
-            f"{eoq.memory_peak['total'] / 1e6:,.1f} MB (exact)."
+            f"{name}: dropping BN saves {saved['sqrt']:,} square roots, {saved['div']:,} divisions, "
+            f"{saved['barriers']} batch-wide waits, and passes over the activations of "
+            f"{' or '.join(widths)}; Fixup adds {ours['bytes'] / 1e6:,.1f} MB (exact)."
         )
         a, b = eoq.as_dict()["energy_j"], bn.as_dict()["energy_j"]
         lines.append(
-            f"{some.step.network.name}: {b['nominal'] * 1e3:.3g} mJ ({b['low'] * 1e3:.3g} to "
-            f"{b['high'] * 1e3:.3g}) in fp32-bn, {a['nominal'] * 1e3:.3g} mJ "
-            f"({a['low'] * 1e3:.3g} to {a['high'] * 1e3:.3g}) in eoq (estimated, {a['table']})."
+            f"{name}: from fp32-bn to eoq, peak memory {bn.memory_peak['total'] / 1e6:,.1f} to "
+            f"{eoq.memory_peak['total'] / 1e6:,.1f} MB (exact), energy {_band(b)} to {_band(a)} mJ "
+            f"(estimated, table {a['table']})."
         )
     return lines
+
+
+def _band(joules: Mapping[str, float]) -> str:
+    nominal, low, high = (f"{joules[key] * 1e3:.3g}" for key in ("nominal", "low", "high"))
+    return f"{nominal} ({low}-{high})"
 
 
 def highlights(costs: Costs) -> list[Highlight]:

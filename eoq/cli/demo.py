@@ -39,14 +39,15 @@ def demo(onnx: Path | None, output: Path) -> None:
     command = "eoq demo" + (f" --onnx {onnx}" if onnx else "")
     with Progress(job.STAGES) as progress:
         result = job.run(output, onnx, command, progress)
-    rows, columns = job.ARRAY
-    click.echo(f"{'PASS' if result.passed else 'FAIL'}  eoq demo")
+    click.echo(f"report  {result.report}")
+    click.echo(f"{'PASS' if result.passed else 'FAIL'}    eoq demo")
     for costs in result.costs:
         for line in findings(costs):
             click.echo(f"cost    {line}")
-    click.echo(f"rtl     {rows}x{columns} core, {result.verilog_bytes:,} bytes of Verilog in "
-               f"{output / 'rtl'}")  # fmt: skip
+    size = "x".join(map(str, job.ARRAY))
+    click.echo(
+        f"rtl     {size} core, {result.verilog_bytes:,} bytes of Verilog in {output / 'rtl'}"
+    )
     for run in result.runs:
         click.echo(f"cosim   {verification_line(run)}")
-    click.echo(f"report  {result.report}")
     sys.exit(0 if result.passed else 1)

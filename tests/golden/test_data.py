@@ -156,3 +156,15 @@ def test_damaged_archives(tmp_path: Path) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(InputError, match=r"^data set must be one of digits, fashion-mnist, .*'mni"):
         data.load("mnist")
+
+
+def test_digits_are_scikit_learns() -> None:
+    from sklearn.datasets import load_digits
+
+    digits, theirs = data.load("digits"), load_digits()
+    every = [digits.train, digits.validation, digits.test]
+    pixels = np.concatenate([part.pixels for part in every]).reshape(len(theirs.images), -1)
+    labels = np.concatenate([part.labels for part in every])
+    ours = sorted(map(bytes, np.column_stack([pixels, labels]).astype(np.uint8)))
+    bright = np.minimum(theirs.data * 16, 255)
+    assert ours == sorted(map(bytes, np.column_stack([bright, theirs.target]).astype(np.uint8)))

@@ -1,0 +1,102 @@
+"""Training steps on the RTL in real simulators, and that a wrong RTL is caught."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from cosim.build import build
+from cosim.runner import configure, cosimulate
+from golden.errors import InputError
+from rtl import quantizer, verilog
+
+
+def core(array: tuple[int, int] = (4, 4)) -> Mapping[str, str]:
+    return verilog.emit(configure("mlp", array))
+
+
+@pytest.mark.parametrize("array", [(4, 4), (2, 5)])
+def test_icarus_agrees_in_every_bit_and_cycle(array: tuple[int, int]) -> None:
+    result = cosimulate(network="mlp", array=array, simulator="icarus", batch=2, seed=3)
+    summary = result.summary()
+    assert summary["passed"]
+    assert summary["mismatches"] == 0
+    assert summary["cycles_rtl"] == summary["cycles_model"] > 0
+    assert summary["tensors"] == 34
+    assert (result.instructions.cycles_rtl == result.instructions.cycles_model).all()
+
+
+@pytest.mark.slow
+def test_verilator_agrees_over_several_steps_and_with_icarus() -> None:
+    runs = {
+        simulator: cosimulate(
+            network="mlp", array=(4, 4), simulator=simulator, batch=16, steps=steps
+        )
+        for simulator, steps in (("verilator", 3), ("icarus", 1))
+    }
+    assert all(run.summary()["passed"] for run in runs.values())
+    shared = len(runs["icarus"].instructions)
+    assert runs["verilator"].instructions[:shared].equals(runs["icarus"].instructions)
+    assert runs["verilator"].tensors[:34].equals(runs["icarus"].tensors)
+
+
+def test_stalls_change_cycles_and_no_bit() -> None:
+    result = cosimulate(
+        network="mlp", array=(4, 4), simulator="icarus", batch=1, seed=5, idle=0.3, stall=0.3
+    )
+    summary = result.summary()
+    assert summary["passed"]
+    assert summary["mismatches"] == 0
+    assert (result.instructions.cycles_rtl >= result.instructions.cycles_model).all()
+    assert summary["cycles_rtl"] > 1.2 * summary["cycles_model"]
+
+
+def test_wrong_rounding_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantizer, "ROUND_HALF", quantizer.ROUND_HALF - 1)
+    mutant = core()
+    result = cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=4, sources=mutant)
+    summary = result.summary()
+    assert not summary["passed"]
+    assert summary["mismatches"] > 0
+    assert re.match(
+        r"step 0, tensor [a-z0-9_.]+\.\w+, index \[\d+(, \d+)*\]: expected -?\d+, got -?\d+ ",
+        summary["first_mismatch"],
+    )
+
+
+def test_a_slower_core_is_caught() -> None:
+    """One more cycle before the status record: the bits agree, the cycles do not."""
+    mutant = dict(core())
+    text = mutant["eoq_core.v"]
+    # The cycle counter starts at two where an instruction is accepted in the first.
+    changed = re.sub(r"(\\?cycles\S* <= 32'd)1;", r"\g<1>2;", text)
+    assert changed != text
+    mutant["eoq_core.v"] = changed
+    with pytest.raises(RuntimeError, match=r"the core counted \d+ cycles, the testbench \d+"):
+        cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=1, sources=mutant)
+
+
+def test_a_build_is_made_once() -> None:
+    sources = core()
+    assert build(sources, "icarus").folder == build(sources, "icarus").folder
+    assert build(sources, "icarus").cached
+    other = dict(sources) | {"eoq_core.v": sources["eoq_core.v"] + "\n"}
+    assert build(other, "icarus").folder != build(sources, "icarus").folder
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match=r"^simulator must be one of verilator, icarus, not 'vcs'"):
+        build({}, "vcs")
+    with pytest.raises(InputError, match="coverage requires the simulator verilator"):
+        build({}, "icarus", coverage=True)
+    with pytest.raises(InputError, match="steps must be at least 1, not 0"):
+        cosimulate(network="mlp", array=(4, 4), simulator="icarus", steps=0)
+    with pytest.raises(InputError, match="batch must be a power of two, not 3"):
+        cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=3)
+    with pytest.raises(InputError, match=r"'stem\.conv': the core requires a chain of Linear"):
+        configure("resnet8", (4, 4))
+
+
+def test_verilog_that_does_not_compile_says_why() -> None:
+    with pytest.raises(RuntimeError, match=r"iverilog failed:\n.*syntax error"):
+        build({"eoq_core.v": "module eoq_core(; endmodule"}, "icarus")
