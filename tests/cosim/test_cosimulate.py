@@ -64,16 +64,23 @@ def test_wrong_rounding_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def test_a_slower_core_is_caught() -> None:
-    """One more cycle before the status record: the bits agree, the cycles do not."""
+def test_a_core_that_counts_its_cycles_wrongly_is_caught() -> None:
+    """The testbench counts for itself: a counter that starts one too high does not get away."""
     mutant = dict(core())
     text = mutant["eoq_core.v"]
-    # The cycle counter starts at two where an instruction is accepted in the first.
-    changed = re.sub(r"(\\?cycles\S* <= 32'd)1;", r"\g<1>2;", text)
+    changed = re.sub(r"(\(cycles, \{ 32'h0000000)2", r"\g<1>3", text)
     assert changed != text
     mutant["eoq_core.v"] = changed
     with pytest.raises(RuntimeError, match=r"the core counted \d+ cycles, the testbench \d+"):
         cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=1, sources=mutant)
+
+
+def test_a_model_that_is_wrong_about_cycles_fails_the_run() -> None:
+    result = cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=1)
+    assert result.summary()["passed"]
+    result.outcome.instructions[7]["cycles_model"] += 1
+    assert not result.summary()["passed"]
+    assert result.summary()["instructions_with_wrong_cycles"] == 1
 
 
 def test_a_build_is_made_once() -> None:
