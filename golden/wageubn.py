@@ -39,8 +39,12 @@ from golden.network import Network
 
 __all__ = ["WAGEUBN", "flagged_error", "on_grid", "quantized_gradient", "shared_error"]
 
-RATE = 0.05
-"""Base learning rate at a batch of 64."""
+RATE = 0.4
+"""Base learning rate at a batch of 64.
+
+Of 0.05 (the code's, for 100 epochs), 0.1, 0.2 and 0.4 the best on held-out fifths of the digits'
+training images: 96, 96, 98 and 98.5 % after 8 epochs.
+"""
 
 _MOMENTUM = 0.25
 _EPSILON = 2.0**-15
