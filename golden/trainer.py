@@ -115,7 +115,8 @@ def train(
     ------
     InputError
         One line, before any work: a number is out of range, golden cannot train an operator, or
-        the folder's checkpoint is damaged or of another run.
+        the folder's checkpoint is damaged or of another run. After an epoch: a floating-point
+        scheme has run away.
     """
     shift = learning_rate_shift(batch)
     if not 1 <= epochs <= MAX_EPOCHS:
@@ -137,7 +138,7 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     # One thread for BLAS: a float sum would depend on their number, and the products are too small
     # to gain from more (with other work on the machine they lose by a factor).
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1), np.errstate(over="ignore", invalid="ignore"):
         it = learner(scheme, network, dataset, seed)
         curve = _resume(it, run, folder)
         resumed = len(curve)
@@ -149,6 +150,12 @@ def train(
                 it.train(dataset.train[pick], shift + annealing_shift(done, epochs * steps))
                 if report is not None:
                     report(done + 1, epochs * steps, curve[-1] if curve else None)
+            # Floating point can run away; what it leaves is not worth a checkpoint.
+            if not all(np.isfinite(values).all() for values in it.parameters().values()):
+                raise InputError(
+                    f"{scheme} on {dataset.name}: parameters must stay finite, and did not in "
+                    f"epoch {epoch + 1}; a larger batch or another seed may help"
+                )
             curve.append(_accuracy(it, dataset.validation))
             if folder is not None:
                 checkpoint.write(folder, Checkpoint(run, curve, it.state()))

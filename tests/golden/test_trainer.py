@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import checkpoint, data, zoo
+from golden import checkpoint, data, float_learner, zoo
 from golden.errors import InputError
 from golden.learner import sha256
 from golden.learners import LEARNERS, learner
@@ -173,6 +173,15 @@ def test_numbers_out_of_range(digits: data.Dataset, mlp: Network) -> None:
             run(mlp, digits, **options)
     with pytest.raises(InputError, match=r"^scheme must be one of eoq.*, not 'sgd'$"):
         train(mlp, digits, scheme="sgd", epochs=1)
+
+
+def test_a_run_that_ran_away(
+    digits: data.Dataset, mlp: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(float_learner, "RATE", 1e30)
+    with pytest.raises(InputError, match=r"^fp32-bn on digits: .* finite, and did not in epoch 1;"):
+        train(mlp, digits, scheme="fp32-bn", epochs=2, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("scheme", LEARNERS)
