@@ -24,7 +24,7 @@ from hwmodel.normalization import (
     normalized_elements,
 )
 from hwmodel.quantization import quantization_barriers
-from hwmodel.schedule import Schedule, Work
+from hwmodel.schedule import LOSS_CLASSES_MAX, Schedule, Work
 from hwmodel.step import Row, Step
 from hwmodel.technology import Technology, load_technology
 from hwmodel.traffic import Hierarchy, Transfer, array_traffic, traffic
@@ -32,7 +32,7 @@ from hwmodel.traffic import Hierarchy, Transfer, array_traffic, traffic
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Cost", "cost"]
+__all__ = ["ARRAY_MAX", "Cost", "cost"]
 
 ARRAY_MAX = 4096
 """Most rows or columns that are priced."""
@@ -192,6 +192,12 @@ class Cost:
                 f"cycles: int8 core of {rows}x{columns}, instruction by instruction, operands "
                 f"never late; {extra} of them for element work that the core has no instruction for"
             )
+            classes = self.schedule.classes
+            if not 2 <= classes <= LOSS_CLASSES_MAX:
+                texts.append(
+                    f"cycles: the loss of {classes} class(es) by the form of LOSS, which the core "
+                    f"has for 2 to {LOSS_CLASSES_MAX}"
+                )
         if self.step.full_precision:
             names = " and ".join(sorted(self.step.full_precision))
             texts.append(f"{names} in fp32, whose units are not in the area")

@@ -7,12 +7,15 @@ from golden.network import (
     Activation,
     Add,
     AveragePool,
+    ChannelBias,
+    ChannelMultiplier,
     ChannelShuffle,
     Concat,
     Convolution,
     Dropout,
     Flatten,
     GlobalAveragePool,
+    GlobalMaxPool,
     Linear,
     MaxPool,
     Multiply,
@@ -22,29 +25,51 @@ from golden.network import (
     ScalarBias,
     ScalarMultiplier,
 )
+from hwmodel.windows import chooses, overlaps
 
 if TYPE_CHECKING:
     from hwmodel.step import Step
 
 __all__ = ["Dataflow"]
 
-_NEEDS_CODES = (AveragePool, Concat, MaxPool, Multiply, ScalarMultiplier, Convolution, Linear)
+_NEEDS_CODES = (
+    AveragePool,
+    ChannelMultiplier,
+    Concat,
+    Convolution,
+    GlobalMaxPool,
+    Linear,
+    MaxPool,
+    Multiply,
+    ScalarMultiplier,
+)
 """Operators that read 8-bit codes, and whose output's error must be codes.
 
 Products as in `golden.layers`; that windows and joins of channels read codes is our choice, so that
 no 32-bit plane is stored.
 """
 
-_KEEPS_CODES = (Activation, ChannelShuffle, Concat, Dropout, Flatten, MaxPool, Pad, Reshape)
+_BIASES = (ScalarBias, ChannelBias)
 
+_KEEPS_CODES = (
+    Activation,
+    ChannelShuffle,
+    Concat,
+    Dropout,
+    Flatten,
+    GlobalMaxPool,
+    MaxPool,
+    Pad,
+    Reshape,
+)
 
-def _chooses(operator: Operator) -> bool:
-    """A window of one element chooses elements and computes nothing."""
-    return isinstance(operator, AveragePool) and operator.kernel == (1, 1)
+_KEEPS_ERROR = (*_KEEPS_CODES, *_BIASES, Add, AveragePool, GlobalAveragePool)
+"""Operators whose backward pass hands codes on as codes. A mean spreads its error; the division is
+in the exponent."""
 
 
 def _needs_codes(operator: Operator) -> bool:
-    return isinstance(operator, _NEEDS_CODES) and not _chooses(operator)
+    return isinstance(operator, _NEEDS_CODES) and not chooses(operator)
 
 
 class Dataflow:
@@ -65,7 +90,7 @@ class Dataflow:
         codes = {"input": True}
         for layer in step.network:
             name, operator = layer.name, layer.operator
-            keeps = isinstance(operator, (*_KEEPS_CODES, ScalarBias)) or _chooses(operator)
+            keeps = isinstance(operator, (*_KEEPS_CODES, *_BIASES)) or chooses(operator)
             codes[name] = keeps and all(codes[source] for source in layer.inputs)
             readers = step.consumers[name]
             wanted = len(readers) > 1 or any(_needs_codes(layers[r].operator) for r in readers)
@@ -80,7 +105,7 @@ class Dataflow:
         step, layers = self.step, self.step.network.layers
         wanted: set[str] = set()
         for layer in step.network:
-            passes = isinstance(layer.operator, ScalarBias | Add)
+            passes = isinstance(layer.operator, (*_BIASES, Add))
             if _needs_codes(layer.operator) or (passes and wanted.intersection(layer.inputs)):
                 wanted.add(layer.name)
         points = []
@@ -93,11 +118,8 @@ class Dataflow:
             codes[name] = False
             if len(sources) == 1:
                 reader = layers[sources[0]].operator
-                keeps = (*_KEEPS_CODES, Add, GlobalAveragePool, ScalarBias)
-                scatters = isinstance(reader, MaxPool) and any(
-                    k > s for k, s in zip(reader.kernel, reader.stride, strict=True)
-                )
-                kept = (isinstance(reader, keeps) and not scatters) or _chooses(reader)
+                sums = isinstance(reader, MaxPool | AveragePool) and overlaps(reader)
+                kept = isinstance(reader, _KEEPS_ERROR) and not sums
                 codes[name] = kept and codes[sources[0]]
             if name in wanted and not codes[name]:
                 points.append(name)

@@ -20,12 +20,12 @@ from typing import NamedTuple
 from golden.network import (
     Activation,
     Add,
-    AveragePool,
     ChannelShuffle,
     Concat,
     Dropout,
     Flatten,
     GlobalAveragePool,
+    GlobalMaxPool,
     Layer,
     LocalResponseNormalization,
     MaxPool,
@@ -33,12 +33,11 @@ from golden.network import (
     Normalization,
     Pad,
     Reshape,
-    ScalarBias,
-    ScalarMultiplier,
 )
 from hwmodel.normalization import statistics_count
-from hwmodel.step import WEIGHTED, Step
+from hwmodel.step import BIASES, MULTIPLIERS, WEIGHTED, Step
 from hwmodel.updates import parameter_formats
+from hwmodel.windows import chooses
 
 __all__ = ["KINDS", "Moment", "footprint", "peak"]
 
@@ -54,8 +53,8 @@ KINDS = (
 )
 
 _MOVES = (Flatten, Reshape, ChannelShuffle, Pad)
-_CARRIERS = (Activation, Dropout, ScalarBias, *_MOVES)
-_ELEMENTWISE = (Activation, Add, Dropout, Normalization, ScalarBias, ScalarMultiplier, *_MOVES)
+_CARRIERS = (Activation, Dropout, *BIASES, *_MOVES)
+_ELEMENTWISE = (*_CARRIERS, *MULTIPLIERS, Add, Normalization)
 
 Live = Callable[[str, int, int, int], None]
 """(kind, first moment, last moment, bytes)."""
@@ -99,11 +98,11 @@ class _Storage:
             readers = step.consumers[name]
             only = layers[readers[0]].operator if len(readers) == 1 else None
             fused = step.conventions.fused_scalars
-            if isinstance(operator, _MOVES) or (
-                isinstance(operator, AveragePool) and operator.kernel == (1, 1)
-            ):
-                self.root[name] = self.root[source]
-            elif isinstance(operator, ScalarBias) and fused and self._stored(source):
+            if isinstance(operator, _MOVES) or chooses(operator):
+                # What passes by is stored where it is converted.
+                converted = narrow is not None and name in narrow
+                self.root[name] = self.root[source] or (name if converted else "")
+            elif isinstance(operator, BIASES) and fused and self._stored(source):
                 # Added again whenever the stored operand is read.
                 self.root[name] = self.root[source]
             elif name == step.output:
@@ -123,11 +122,11 @@ class _Storage:
         """EOQ's 32-bit sums that pass on to the next layer without being stored."""
         if layer.name in narrow or only is None:
             return False
-        if isinstance(layer.operator, ScalarMultiplier):
-            return self.step.conventions.fused_scalars and isinstance(only, Add)
-        # A mean is summed while the tensor passes by.
+        if isinstance(layer.operator, MULTIPLIERS):
+            return self.step.conventions.fused_scalars and isinstance(only, (Add, *_CARRIERS))
+        # A mean is summed while the tensor passes by. Maxima are codes, and are stored as such.
         return isinstance(only, (*_CARRIERS, GlobalAveragePool)) and not isinstance(
-            layer.operator, MaxPool
+            layer.operator, MaxPool | GlobalMaxPool
         )
 
     def stored(self, name: str) -> str:
@@ -156,9 +155,7 @@ def _needs(storage: _Storage, layer: Layer) -> Iterator[str]:
     operator = layer.operator
     if isinstance(operator, WEIGHTED):
         names: tuple[str, ...] = layer.inputs[:1]
-    elif isinstance(
-        operator, Normalization | LocalResponseNormalization | Multiply | ScalarMultiplier
-    ):
+    elif isinstance(operator, (Normalization, LocalResponseNormalization, Multiply, *MULTIPLIERS)):
         names = layer.inputs
     else:
         names = ()
@@ -184,8 +181,10 @@ def _mask_bits(storage: _Storage, layer: Layer, saved: dict[str, int]) -> int:
         return 0 if storage.stored(name) in saved else 1
     if isinstance(operator, Dropout):
         return 1 if operator.probability else 0
-    if type(operator) is MaxPool:
+    if isinstance(operator, MaxPool):
         return (math.prod(operator.kernel) - 1).bit_length()
+    if isinstance(operator, GlobalMaxPool):
+        return (math.prod(layer.input_shapes[0][1:]) - 1).bit_length()
     return 0
 
 
@@ -252,7 +251,7 @@ def footprint(step: Step) -> list[Moment]:
     return _moments(step, change, n)
 
 
-_ERROR_PASSES = (*_CARRIERS, Add, Concat, GlobalAveragePool, Normalization)
+_ERROR_PASSES = (*_CARRIERS, Add, Concat, GlobalAveragePool, GlobalMaxPool, Normalization)
 """Layers whose backward pass needs no new tensor: it masks, rescales or spreads in place."""
 
 

@@ -138,12 +138,14 @@ def normalization_operations(step: Step, layer: Layer) -> Iterator[Row]:
         # Forward one addition an element; backward the sum of the errors. Sums before and behind
         # the accumulator are both priced at its width.
         fmt = step.scheme.accumulator.operand
-        counts = {"add": n + (n - 1)}
+        counts = {"add": n + (n - 1) * (layer.name in step.learned)}
     elif isinstance(operator, ScalarMultiplier):
-        # Forward z*m; backward e*m, and the gradient sum of e*z.
-        yield Row(layer.name, PHASE, "multiply", step.scheme.formats["A"].operand, 3 * n)
+        # Forward z*m; backward e*m where z has an error, and the gradient sum of e*z.
+        learned = layer.name in step.learned
+        products = 1 + learned + (learned and layer.inputs[0] in step.learned)
+        yield Row(layer.name, PHASE, "multiply", step.scheme.formats["A"].operand, products * n)
         fmt = step.scheme.accumulator.operand
-        counts = {"add": n - 1}
+        counts = {"add": (n - 1) * learned}
     for op, count in counts.items():
         yield Row(layer.name, PHASE, op, fmt, count)
 

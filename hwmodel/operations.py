@@ -16,12 +16,15 @@ from golden.network import (
     Activation,
     Add,
     AveragePool,
+    ChannelBias,
+    ChannelMultiplier,
     ChannelShuffle,
     Concat,
     Convolution,
     Dropout,
     Flatten,
     GlobalAveragePool,
+    GlobalMaxPool,
     Layer,
     Linear,
     LocalResponseNormalization,
@@ -36,11 +39,16 @@ from golden.network import (
     Softmax,
 )
 from hwmodel.step import Row, Step
-from hwmodel.windows import product_macs, taps, window_axes
+from hwmodel.windows import chooses, overlaps, product_macs, taps, window_axes
 
 __all__ = ["OPERATORS", "layer_operations", "loss_operations"]
 
 Rows = Iterator[Row]
+
+
+def _backward(step: Step, layer: Layer) -> bool:
+    """The layer has an error, and its first input needs one."""
+    return layer.name in step.learned and layer.inputs[0] in step.learned
 
 
 def _matrix_product(step: Step, layer: Layer) -> Rows:
@@ -54,7 +62,7 @@ def _matrix_product(step: Step, layer: Layer) -> Rows:
     wide_error = step.scheme.weight_gradient_error.operand if narrow else error
     activation = step.format("A", layer).operand
     products = [("forward", weight, activation)]
-    if layer.inputs[0] in step.learned:
+    if _backward(step, layer):
         products.append(("backward_data", weight, error))
     if name in step.learned:
         products.append(("backward_weight", activation, wide_error))
@@ -76,7 +84,7 @@ def _activation(step: Step, layer: Layer) -> Rows:
     assert isinstance(operator, Activation)  # noqa: S101 - for the type checker
     compares = n * (1 + (operator.maximum is not None))
     yield Row(layer.name, "forward", "compare", step.arithmetic.operand, compares)
-    backward = layer.inputs[0] in step.learned and layer.name in step.learned
+    backward = _backward(step, layer)
     if backward:
         stored = step.scheme.formats["A"].operand
         yield Row(layer.name, "backward_data", "compare", stored, compares)
@@ -93,15 +101,13 @@ def _window_taps(step: Step, layer: Layer) -> int:
     return result
 
 
-def _overlapping(layer: Layer) -> bool:
-    return any(axis[2] > axis[3] for axis in window_axes(layer))
-
-
 def _max_pool(step: Step, layer: Layer) -> Rows:
     """Taps - n compares; backward one addition an output where windows overlap, else a move."""
+    operator = layer.operator
+    assert isinstance(operator, MaxPool)  # noqa: S101 - for the type checker
     n, fmt = step.elements(layer.name), step.scheme.formats["A"].operand
     yield Row(layer.name, "forward", "compare", fmt, max(0, _window_taps(step, layer) - n))
-    if layer.inputs[0] in step.learned and _overlapping(layer):
+    if _backward(step, layer) and overlaps(operator):
         yield Row(layer.name, "backward_data", "add", step.arithmetic.operand, n)
 
 
@@ -110,17 +116,18 @@ def _average_pool(step: Step, layer: Layer) -> Rows:
     taps added where windows overlap. EOQ does not multiply: its exponent moves instead. A window
     of one element chooses and computes nothing."""
     n, fmt = step.elements(layer.name), step.arithmetic.operand
-    axes = window_axes(layer)
-    if axes[0][2] * axes[1][2] == 1:
+    operator = layer.operator
+    assert isinstance(operator, AveragePool)  # noqa: S101 - for the type checker
+    if chooses(operator):
         return
     window = _window_taps(step, layer)
     yield Row(layer.name, "forward", "add", fmt, max(0, window - n))
     if step.normalizes:
         yield Row(layer.name, "forward", "multiply", fmt, n)
-    if layer.inputs[0] in step.learned:
+    if _backward(step, layer):
         if step.normalizes:
             yield Row(layer.name, "backward_data", "multiply", fmt, n)
-        if _overlapping(layer):
+        if overlaps(operator):
             yield Row(layer.name, "backward_data", "add", fmt, window)
 
 
@@ -130,8 +137,36 @@ def _global_average_pool(step: Step, layer: Layer) -> Rows:
     yield Row(layer.name, "forward", "add", fmt, step.elements(layer.inputs[0]) - n)
     if step.normalizes:
         yield Row(layer.name, "forward", "multiply", fmt, n)
-        if layer.inputs[0] in step.learned:
+        if _backward(step, layer):
             yield Row(layer.name, "backward_data", "multiply", fmt, n)
+
+
+def _global_max_pool(step: Step, layer: Layer) -> Rows:
+    """One compare fewer than elements a channel; backward a move to the maximum's place."""
+    n, fmt = step.elements(layer.name), step.scheme.formats["A"].operand
+    yield Row(layer.name, "forward", "compare", fmt, step.elements(layer.inputs[0]) - n)
+
+
+def _channel_bias(step: Step, layer: Layer) -> Rows:
+    """One addition an element; backward the sum of each channel's errors."""
+    n, fmt = step.elements(layer.name), step.arithmetic.operand
+    yield Row(layer.name, "forward", "add", fmt, n)
+    if layer.name in step.learned:
+        yield Row(layer.name, "backward_weight", "add", fmt, n - layer.shape[0])
+
+
+def _channel_multiplier(step: Step, layer: Layer) -> Rows:
+    """One multiplication an element forward and one for its error; for the gradient error times
+    input, summed a channel. EOQ multiplies codes, the other schemes at normalisation's precision.
+    """
+    n, sums = step.elements(layer.name), step.arithmetic.operand
+    fmt = sums if step.normalizes else step.scheme.formats["A"].operand
+    yield Row(layer.name, "forward", "multiply", fmt, n)
+    if _backward(step, layer):
+        yield Row(layer.name, "backward_data", "multiply", fmt, n)
+    if layer.name in step.learned:
+        yield Row(layer.name, "backward_weight", "multiply", fmt, n)
+        yield Row(layer.name, "backward_weight", "add", sums, n - layer.shape[0])
 
 
 def _add(step: Step, layer: Layer) -> Rows:
@@ -160,7 +195,7 @@ def _dropout(step: Step, layer: Layer) -> Rows:
     yield Row(layer.name, "forward", "random", "int16", n)
     yield Row(layer.name, "forward", "compare", "int16", n)
     yield Row(layer.name, "forward", "multiply", step.arithmetic.operand, n)
-    if layer.inputs[0] in step.learned:
+    if _backward(step, layer):
         yield Row(layer.name, "backward_data", "multiply", step.arithmetic.operand, n)
 
 
@@ -188,12 +223,15 @@ OPERATORS: dict[type[Operator], Callable[[Step, Layer], Rows]] = {
     Activation: _activation,
     Add: _add,
     AveragePool: _average_pool,
+    ChannelBias: _channel_bias,
+    ChannelMultiplier: _channel_multiplier,
     ChannelShuffle: _movement,
     Concat: _movement,
     Convolution: _matrix_product,
     Dropout: _dropout,
     Flatten: _movement,
     GlobalAveragePool: _global_average_pool,
+    GlobalMaxPool: _global_max_pool,
     Linear: _matrix_product,
     LocalResponseNormalization: _elsewhere,
     MaxPool: _max_pool,

@@ -17,10 +17,8 @@ from golden.network import (
     Normalization,
     Pad,
     Reshape,
-    ScalarBias,
-    ScalarMultiplier,
 )
-from hwmodel.step import WEIGHTED, Row, Step
+from hwmodel.step import BIASES, MULTIPLIERS, WEIGHTED, Row, Step
 
 __all__ = [
     "quantization_barriers",
@@ -97,19 +95,21 @@ def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
     elif isinstance(operator, Concat):
         yield Row(name, PHASE, "shift", "int8", n)
         yield Row(name, PHASE, "compare", "int8", (len(layer.inputs) - 1) * samples)
-    elif isinstance(operator, ScalarBias):
+    elif isinstance(operator, BIASES):
         # The 16-bit bias comes to each sample's exponent; the sum saturates.
-        yield Row(name, PHASE, "shift", "int16", samples)
+        yield Row(name, PHASE, "shift", "int16", samples * layer.parameters["bias"][0])
         yield Row(name, PHASE, "compare", "int32", n)
-    elif isinstance(operator, ScalarMultiplier):
+    elif isinstance(operator, MULTIPLIERS):
         # The 16-bit multiplier is used in 8 bits, forward and backward.
         uses = 1 + (learned and layer.inputs[0] in step.learned)
-        yield from _convert(name, "int16", uses, measured=False)
-    if isinstance(operator, ScalarBias | ScalarMultiplier) and learned:
-        # Each sample's sum comes to the batch's scale, rounded half up: a sample has only one.
+        count = uses * layer.parameters["multiplier"][0]
+        yield from _convert(name, "int16", count, measured=False)
+    if isinstance(operator, (*BIASES, *MULTIPLIERS)) and learned:
+        # Each sample's sums come to the batch's scale, rounded half up: one a scalar. What adds
+        # them is counted with the layer.
+        sums = sum(shape[0] for shape in layer.parameters.values())
         yield from _scale_samples(name, samples)
-        yield from _convert(name, "int32", samples, measured=False, clipped=False)
-        yield Row(name, PHASE, "add", "int32", samples - 1)
+        yield from _convert(name, "int32", samples * sums, measured=False, clipped=False)
     if isinstance(operator, WEIGHTED):
         if "bias" in layer.parameters:
             yield Row(name, PHASE, "shift", "int16", samples * layer.parameters["bias"][0])

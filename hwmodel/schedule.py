@@ -13,14 +13,18 @@ from typing import NamedTuple
 
 from golden.errors import InputError
 from golden.formats import Rounding
-from hwmodel.cycles import instruction_cycles
+from golden.network import Activation
+from hwmodel.cycles import instruction_cycles, loss_cycles
 from hwmodel.ledger import MAC_PHASES
 from hwmodel.products import matrix_products
 from hwmodel.step import Row, Step
 from rtl.config import CoreConfig
-from rtl.isa import Instruction, Loss, Matmul, Quantize, Shift, Update
+from rtl.isa import Instruction, Matmul, Quantize, Shift, Update
 
-__all__ = ["Schedule", "Work"]
+__all__ = ["LOSS_CLASSES_MAX", "Schedule", "Work"]
+
+LOSS_CLASSES_MAX = 1024
+"""Most classes that the core's loss unit can be made for (`rtl.config`)."""
 
 _MOST = 0xFFFF
 """Most tiles of one MATMUL, and most beats of one vector instruction."""
@@ -90,7 +94,7 @@ class Schedule:
                 rows=rows,
                 columns=columns,
                 tensor_depth=min(max(longest, 512), _MOST),
-                loss_classes=min(max(self.classes, 64), 1024),
+                loss_classes=min(max(self.classes, 64), LOSS_CLASSES_MAX),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"array {rows}x{columns}: {error}") from None
@@ -113,21 +117,23 @@ class Schedule:
 
     def uncovered(self, rows: list[Row]) -> list[Work]:
         """Element operations of the ledger that the core has no instruction for, as "VECTOR" work:
-        joins, pooling, Fixup's scalars."""
-        covered = ("shift", "compare", "random", "lookup")
+        joins, pooling, dropout, scalars a tensor or a channel."""
         columns = self.config.columns
         return [
             Work(row.layer, row.phase, "VECTOR", 0, _ceil(row.count, columns), 0)
             for row in rows
             if row.phase in ("normalization", *MAC_PHASES)
-            and row.op not in ("mac", *covered)
+            and row.op != "mac"
             and row.layer != "loss"
-            and not self._in_products(row)
+            and not self._covered(row)
         ]
 
-    def _in_products(self, row: Row) -> bool:
-        """Biases of weighted layers: QUANTIZE adds them, and a product sums their gradients."""
+    def _covered(self, row: Row) -> bool:
+        """QUANTIZE adds the biases of weighted layers and makes an activation's compares; a product
+        sums the gradients of biases."""
         layer = self.step.network.layers[row.layer]
+        if isinstance(layer.operator, Activation):
+            return row.op == "compare"
         return "weight" in layer.parameters and row.phase in ("forward", "backward_weight")
 
     def _matmuls(self) -> Iterator[Work]:
@@ -187,8 +193,8 @@ class Schedule:
                     yield self._vector(layer.name, "update", size, 1, make)
 
     def _losses(self) -> Iterator[Work]:
-        classes = min(self.classes, self.config.loss_classes)
-        cycles = _cycles(Loss(classes=max(classes, 2), label=0, exponent=0), self.config)
+        # More classes than the core's tables hold follow the same form; `Cost.assumptions` says so.
+        cycles = int(loss_cycles(max(self.classes, 2), self.config))
         yield Work("loss", "forward", "LOSS", self.step.batch, self.step.batch * cycles, 0)
 
 

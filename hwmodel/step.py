@@ -10,15 +10,31 @@ from functools import cached_property
 from typing import NamedTuple
 
 from golden.errors import InputError
-from golden.network import Convolution, Layer, Linear, Network, Softmax
+from golden.network import (
+    ChannelBias,
+    ChannelMultiplier,
+    Convolution,
+    Layer,
+    Linear,
+    Network,
+    ScalarBias,
+    ScalarMultiplier,
+    Softmax,
+)
 from golden.schemes import Format, Normalizer, Scheme
 from hwmodel.conventions import DEFAULT, Conventions
 from hwmodel.dataflow import Dataflow
 
-__all__ = ["WEIGHTED", "Row", "Step", "total"]
+__all__ = ["BIASES", "MULTIPLIERS", "WEIGHTED", "Row", "Step", "total"]
 
 WEIGHTED = (Convolution, Linear)
 """Operators that are matrix products."""
+
+BIASES = (ScalarBias, ChannelBias)
+"""Operators that add learned numbers, one or one a channel."""
+
+MULTIPLIERS = (ScalarMultiplier, ChannelMultiplier)
+"""Operators that multiply by learned numbers, one or one a channel."""
 
 _FP32 = Format("fp32", 32)
 

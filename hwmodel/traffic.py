@@ -25,8 +25,11 @@ from golden.errors import InputError
 from golden.network import (
     Add,
     AveragePool,
+    ChannelBias,
+    ChannelMultiplier,
     Convolution,
     GlobalAveragePool,
+    GlobalMaxPool,
     Layer,
     LocalResponseNormalization,
     MaxPool,
@@ -39,7 +42,7 @@ from hwmodel.products import MatrixProduct, matrix_products
 from hwmodel.quantization import waiting_tensors
 from hwmodel.step import Step
 from hwmodel.updates import parameter_formats
-from hwmodel.windows import touched, window_axes
+from hwmodel.windows import chooses, touched, window_axes
 
 __all__ = ["Hierarchy", "Transfer", "array_traffic", "product_traffic", "traffic"]
 
@@ -194,13 +197,15 @@ def _result_bits(step: Step, layer: Layer) -> int:
 
 
 def _elementwise(step: Step, layer: Layer) -> Iterator[Transfer]:
-    """Joins and pooling: each tensor once. Biases and activations pass by."""
+    """Joins and pooling: each tensor once. Biases and activations pass by, and so do multipliers,
+    whose gradient reads their input again (`Conventions.fused_scalars`)."""
     operator, name = layer.operator, layer.name
     joins = isinstance(operator, Add | Multiply) and len(layer.inputs) > 1
-    pools = isinstance(operator, MaxPool | GlobalAveragePool)  # AveragePool is a MaxPool
-    if pools and isinstance(operator, AveragePool) and operator.kernel == (1, 1):
+    pools = isinstance(operator, MaxPool | AveragePool | GlobalAveragePool | GlobalMaxPool)
+    if isinstance(operator, ChannelBias | ChannelMultiplier):
+        yield from _channel_scalars(step, layer)
         return
-    if not joins and not pools:
+    if not joins and (not pools or chooses(operator)):
         return
     a, e = step.scheme.formats["A"].bits, step.scheme.formats["E"].bits
     read = sum(step.elements(source) for source in layer.inputs)
@@ -215,6 +220,24 @@ def _elementwise(step: Step, layer: Layer) -> Iterator[Transfer]:
     if isinstance(operator, Multiply):
         size += _octets(read, a)
     yield Transfer(name, "backward_data", "elements", "dram", size, size)
+
+
+def _channel_scalars(step: Step, layer: Layer) -> Iterator[Transfer]:
+    """What `hwmodel.normalization` says of Fixup's scalars, for one number a channel."""
+    n, multiplies = step.elements(layer.name), isinstance(layer.operator, ChannelMultiplier)
+    a, e = step.scheme.formats["A"].bits, step.scheme.formats["E"].bits
+    fused = step.conventions.fused_scalars
+    sizes: dict[str, int] = {}
+    if not fused:
+        sizes["forward"] = _octets(2 * n, a)
+    if layer.name in step.learned and not fused:
+        sizes["backward_weight"] = _octets(n, e)
+        if multiplies and layer.inputs[0] in step.learned:
+            sizes["backward_data"] = _octets(n, e)
+    if layer.name in step.learned and multiplies:
+        sizes["backward_weight"] = sizes.get("backward_weight", 0) + _octets(n, a)
+    for phase, size in sizes.items():
+        yield Transfer(layer.name, phase, "elements", "dram", size, size)
 
 
 def _forks(step: Step, layer: Layer) -> Iterator[Transfer]:

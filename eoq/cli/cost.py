@@ -9,11 +9,13 @@ import click
 
 from eoq.api import TABLES
 from eoq.api import cost as price
-from eoq.cli.parameters import ARRAY
+from eoq.cli.parameters import Array
 from golden.errors import InputError
 from golden.schemes import SCHEMES
 from hwmodel.conventions import CHOICES, DEFAULT, Conventions
+from hwmodel.cost import ARRAY_MAX
 from hwmodel.traffic import Hierarchy
+from rtl.config import SIZE_MAX
 
 __all__ = ["cost"]
 
@@ -63,7 +65,13 @@ def _choice(name: str, flag: str, text: str) -> Any:
     help="Way of training; repeat for several. Default: all.",
 )
 @click.option("--batch", type=int, default=1, show_default=True, help="Samples a step.")
-@click.option("--array", type=ARRAY, default="16x16", show_default=True, help="Rows x columns.")
+@click.option(
+    "--array",
+    type=Array(ARRAY_MAX),
+    default="16x16",
+    show_default=True,
+    help=f"Rows x columns, up to {ARRAY_MAX}x{ARRAY_MAX}; cycles up to {SIZE_MAX}x{SIZE_MAX}.",
+)
 @click.option(
     "--technology",
     default="horowitz-45nm",

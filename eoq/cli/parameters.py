@@ -13,10 +13,18 @@ __all__ = ["ARRAY", "Array"]
 class Array(click.ParamType):
     """`RxC`, as in 16x16: rows and columns of a MAC array, a tuple of two integers.
 
-    Raises InputError, one line, for anything that no core can have.
+    Raises InputError, one line, for anything else.
+
+    Parameters
+    ----------
+    limit:
+        Most rows and most columns.
     """
 
     name = "RxC"
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Return what the help prints; click would write it in capitals."""
@@ -29,14 +37,15 @@ class Array(click.ParamType):
         if isinstance(value, tuple):
             return value
         where = f"{param.opts[0]} " if param else "array "
-        match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", str(value))
+        match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", str(value))
         size = tuple(int(part) for part in match.groups()) if match else ()
-        if not size or not all(1 <= part <= SIZE_MAX for part in size):
+        if not size or not all(1 <= part <= self._limit for part in size):
             raise InputError(
-                f"{where}must be RxC, rows and columns from 1 to {SIZE_MAX} each (like 16x16), "
+                f"{where}must be RxC, rows and columns from 1 to {self._limit} each (like 16x16), "
                 f"not {value!r}"
             )
         return size[0], size[1]
 
 
-ARRAY = Array()
+ARRAY = Array(SIZE_MAX)
+"""An array that the core can have."""

@@ -78,6 +78,7 @@ def test_csv_and_json_carry_the_same_numbers():
         (["mlp", "--scheme", "best"], "scheme must be one of"),
         (["mlp", "--array", "0x4"], "--array must be RxC"),
         (["mlp", "--array", "4"], "--array must be RxC"),
+        (["mlp", "--array", "4097x4"], "rows and columns from 1 to 4096 each"),
         (["mlp", "--batch", "0"], "batch must be a whole number"),
         (["mlp", "--batch", "x"], "--batch"),
         (["mlp", "--technology", "5nm"], "technology must be one of"),
@@ -105,6 +106,15 @@ def test_nothing_heavy_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY.intersection(done.stderr.split())
+
+
+def test_arrays_beyond_the_core_have_a_price_but_no_cycles():
+    done = run("mlp", "--scheme", "eoq", "--array", "4096x128", "--json")
+    (values,) = json.loads(done.stdout)
+    assert values["array"] == [4096, 128]
+    assert values["cycles"] is None
+    assert values["area_um2"]["nominal"] > 0
+    assert any("rows must be 1 to 32" in text for text in values["assumptions"])
 
 
 def test_help_has_examples():
