@@ -138,7 +138,10 @@ def _verilate(
         "-Wno-UNOPTFLAT",
         # Only `$time` needs it; the design has no delays.
         "--timescale", "/".join(TIMESCALE),
-        "-O3", "-CFLAGS", "-O2",
+        # Compiling takes far longer than a few training steps run: the C++ compiler is not asked
+        # for much, less still where every signal is counted, and has files for all cores.
+        "-O3", "--output-split", "8000",
+        "-MAKEFLAGS", f"OPT_FAST=-O{int(not (waves or coverage))} OPT_SLOW=-O0 OPT_GLOBAL=-O0",
         "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
         *(["--trace-fst"] if waves and _has_lz4() else ["--trace"] if waves else []),
         *(["--coverage"] if coverage else []),

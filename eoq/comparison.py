@@ -330,8 +330,8 @@ def findings(costs: Costs) -> list[str]:
         if int8 := by_scheme.get("wageubn"):
             widths.append(f"{int8.normalization['bytes'] / 1e6:,.1f} MB in int8")
         lines.append(
-            f"{name}: dropping BN saves {saved['sqrt']:,} square roots, {saved['div']:,} divisions, "
-            f"{saved['barriers']} batch-wide waits, and passes over the activations of "
+            f"{name}: dropping BN saves {saved['sqrt']:,} square roots, {saved['div']:,} "
+            f"divisions, {saved['barriers']} batch-wide waits, and passes over the activations of "
             f"{' or '.join(widths)}; Fixup adds {ours['bytes'] / 1e6:,.1f} MB (exact)."
         )
         a, b = eoq.as_dict()["energy_j"], bn.as_dict()["energy_j"]

@@ -87,7 +87,7 @@ def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoR
 
     config = configure(NETWORK, ARRAY)
     sources = verilog.emit(config)
-    verilog.write(config, output / "rtl")
+    verilog.write(sources, output / "rtl")
 
     runs = []
     for simulator in SIMULATORS:

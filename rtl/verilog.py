@@ -6,6 +6,7 @@ Neither paths nor dates are written. Each kind of `rtl.hierarchy.SharedComponent
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from amaranth._toolchain.yosys import find_yosys  # the one that amaranth.back.verilog uses
@@ -32,17 +33,16 @@ def emit(config: CoreConfig) -> dict[str, str]:
     }
 
 
-def write(config: CoreConfig, directory: Path) -> list[Path]:
-    """Write `emit(config)` into `directory`, made if need be; return the files.
+def write(texts: Mapping[str, str], directory: Path) -> list[Path]:
+    """Write what `emit` gave into `directory`, made if need be; return the files.
 
-    Everything is generated before anything is touched, and each file appears whole or not at all.
+    Each file appears whole or not at all.
 
     Raises
     ------
     OSError
         If the directory cannot be made or written.
     """
-    texts = emit(config)
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, text in texts.items():

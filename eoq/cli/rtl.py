@@ -41,10 +41,10 @@ def rtl(array: tuple[int, int], output: Path, accumulator_bits: int, as_json: bo
         raise InputError(str(error)) from error
 
     # Slow to load, and only now known to be needed.
-    from rtl.verilog import write
+    from rtl.verilog import emit, write
 
     try:
-        paths = write(config, output)
+        paths = write(emit(config), output)
     except OSError as error:
         raise InputError(
             f"-o must be a folder that can be written, not {str(output)!r}: {error.strerror}"

@@ -113,8 +113,8 @@ def test_emission_is_reproducible_in_another_process(
 ) -> None:
     code = (
         "import sys; from pathlib import Path; from rtl.config import CoreConfig;"
-        "from rtl.verilog import write; write(CoreConfig(rows=3, columns=2, accumulator_depth=9,"
-        "tensor_depth=7, loss_classes=11), Path(sys.argv[1]))"
+        "from rtl.verilog import emit, write; write(emit(CoreConfig(rows=3, columns=2,"
+        "accumulator_depth=9, tensor_depth=7, loss_classes=11)), Path(sys.argv[1]))"
     )
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env=environment)
@@ -129,7 +129,7 @@ def test_no_path_and_no_date_is_written(emitted: dict[str, str]) -> None:
 
 def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtl.verilog._verilog", lambda config: "text\n")
-    assert sorted(p.name for p in write(small(1, 1), tmp_path / "a" / "b")) == [
+    assert sorted(p.name for p in write(emit(small(1, 1)), tmp_path / "a" / "b")) == [
         "eoq_core.core",
         "eoq_core.v",
         "eoq_core.vlt",
@@ -142,13 +142,13 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("rtl.verilog._verilog", broken)
     with pytest.raises(KeyboardInterrupt):
-        write(small(1, 1), tmp_path / "c")
+        write(emit(small(1, 1)), tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
     monkeypatch.setattr("rtl.verilog._verilog", lambda config: "new\n")
     monkeypatch.setattr(Path, "replace", broken)
     with pytest.raises(KeyboardInterrupt):
-        write(small(1, 1), tmp_path / "a" / "b")
+        write(emit(small(1, 1)), tmp_path / "a" / "b")
     assert len(list((tmp_path / "a" / "b").iterdir())) == 5
     assert (tmp_path / "a" / "b" / "eoq_core.v").read_text() == "text\n"
 
@@ -156,7 +156,8 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (3, 2), (4, 4)])
 def test_verilator_and_icarus_accept_it(rows: int, columns: int, tmp_path: Path) -> None:
     verilator, iverilog = need("verilator"), need("iverilog")
-    write(CoreConfig(rows=rows, columns=columns, accumulator_bits=32 - 8 * (rows > 1)), tmp_path)
+    config = CoreConfig(rows=rows, columns=columns, accumulator_bits=32 - 8 * (rows > 1))
+    write(emit(config), tmp_path)
     for command in (
         [verilator, "--lint-only", "-Wall", "--quiet", "-f", "files.f"],
         [iverilog, "-g2012", "-Wall", "-Wno-timescale", "-t", "null", "eoq_core.v"],
