@@ -27,6 +27,9 @@ from rtl.config import CoreConfig
 __all__ = ["CosimResult", "configure", "cosimulate"]
 
 
+_DIGIT_PIXELS, _DIGITS = 64, 10
+
+
 @dataclass(frozen=True)
 class CosimResult:
     """A finished co-simulation.
@@ -101,6 +104,12 @@ def configure(network: str, array: tuple[int, int]) -> CoreConfig:
     model = build_model(SCHEMES["eoq"].rewrite(networks.load(network)), seed=0)
     rows, columns = array
     layers = dense_layers(model)
+    inputs, classes = layers[0].weight.values.shape[1], len(layers[-1].bias.values)
+    if inputs != _DIGIT_PIXELS or classes < _DIGITS:
+        raise InputError(
+            f"network {network!r}: the 8x8 digits require {_DIGIT_PIXELS} inputs and at least "
+            f"{_DIGITS} outputs, got {inputs} and {classes}"
+        )
     largest = max(layer.weight.values.size for layer in layers)
     beats = -(-largest // columns)
     try:
@@ -108,7 +117,7 @@ def configure(network: str, array: tuple[int, int]) -> CoreConfig:
             rows=rows,
             columns=columns,
             tensor_depth=1 << (beats - 1).bit_length(),
-            loss_classes=max(64, len(layers[-1].bias.values)),
+            loss_classes=max(64, classes),
         )
     except ValueError as error:
         raise InputError(f"a core of {rows}x{columns} for network {network!r}: {error}") from error
@@ -157,6 +166,9 @@ def cosimulate(
     RuntimeError
         The simulation ended without an outcome; the message says where its log is.
     """
+    if Path(network).suffix == ".onnx":
+        # The simulator runs in a folder of its own.
+        network = str(Path(network).resolve())
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
     learning_rate_shift(batch)

@@ -28,6 +28,8 @@ async def train(dut: Any) -> None:
     cocotb.log.info("seed %d", job.seed)
     model = build(SCHEMES["eoq"].rewrite(load(job.network)), job.seed)
     codes, labels = read_batches(folder)
+    # Pixels in C order are what a network without planes takes.
+    codes = codes.reshape(job.steps, job.batch, *model.network.input_shape)
     config = CoreConfig(**job.config)
     bench = CoreTestbench(dut, config, seed=job.seed, idle=job.idle, stall=job.stall)
     device = Device(config, bench.execute)

@@ -1,5 +1,6 @@
 """The main job at small size: price, generate, simulate, report."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ NETWORK = "mlp"
 BATCH = 16
 SEED = 0
 
-STAGES = 7
+STAGES = 6
 """Calls of `stage` in one run."""
 
 
@@ -89,20 +90,22 @@ def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoR
     sources = verilog.emit(config)
     verilog.write(sources, output / "rtl")
 
-    runs = []
-    for simulator in SIMULATORS:
-        teller.stage(f"training on the RTL in {simulator}")
-        runs.append(
-            cosimulate(
-                network=NETWORK,
-                array=ARRAY,
-                simulator=simulator,
-                batch=BATCH,
-                seed=SEED,
-                sources=sources,
-                tell=teller.say,
-            )
+    teller.stage(f"training on the RTL in {' and '.join(SIMULATORS)}")
+
+    def simulate(simulator: str) -> "CosimResult":
+        return cosimulate(
+            network=NETWORK,
+            array=ARRAY,
+            simulator=simulator,
+            batch=BATCH,
+            seed=SEED,
+            sources=sources,
+            tell=teller.say,
         )
+
+    # Side by side: each is a process of its own, and one compiles while the other runs.
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(simulate, SIMULATORS))
 
     teller.stage("drawing the report")
     passed = all(result.summary()["passed"] for result in runs)

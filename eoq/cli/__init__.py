@@ -71,8 +71,13 @@ def main() -> None:
     except click.ClickException as error:
         print(f"eoq: {error.format_message()}", file=sys.stderr)
         sys.exit(2)
-    except (InputError, OSError) as error:
+    except InputError as error:
         print("eoq: " + " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        print(f"eoq: a usable file or folder is required, got {error.filename!r}: {reason}",
+              file=sys.stderr)  # fmt: skip
         sys.exit(2)
     # click hands back what `ctx.exit` was given instead of raising it.
     sys.exit(status if isinstance(status, int) else 0)

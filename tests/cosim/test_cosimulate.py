@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from cosim.build import build
 from cosim.runner import configure, cosimulate
@@ -107,3 +110,31 @@ def test_refusals() -> None:
 def test_verilog_that_does_not_compile_says_why() -> None:
     with pytest.raises(RuntimeError, match=r"iverilog failed:\n.*syntax error"):
         build({"eoq_core.v": "module eoq_core(; endmodule"}, "icarus")
+
+
+def write_onnx(path: Path, inputs: int) -> None:
+    shapes = {"w1": (12, inputs), "b1": (12,), "w2": (10, 12), "b2": (10,)}
+    weights = [
+        helper.make_tensor(name, TensorProto.FLOAT, shape, np.zeros(np.prod(shape)))
+        for name, shape in shapes.items()
+    ]
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], name="hidden", transB=1),
+        helper.make_node("Relu", ["h"], ["a"], name="relu"),
+        helper.make_node("Gemm", ["a", "w2", "b2"], ["y"], name="classifier", transB=1),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, inputs])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y], weights))
+    path.write_bytes(model.SerializeToString())
+
+
+def test_an_onnx_file_trains_on_the_rtl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_onnx(tmp_path / "own.onnx", 64)
+    result = cosimulate(network="own.onnx", array=(4, 4), simulator="icarus", batch=1)
+    assert result.summary()["passed"]
+    assert "classifier.update.weight.P" in set(result.tensors.tensor)
+    write_onnx(tmp_path / "wide.onnx", 65)
+    with pytest.raises(InputError, match=r"digits require 64 inputs .* got 65 and 10"):
+        configure("wide.onnx", (4, 4))
