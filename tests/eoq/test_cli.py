@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
 
 from eoq.cli import COMMANDS
+from eoq.demo import default_onnx
 
 
 def eoq(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -47,12 +49,25 @@ def test_every_verb_has_an_example(name: str, tmp_path: Path) -> None:
 def make_bad_files(folder: Path) -> None:
     (folder / "garbage.onnx").write_bytes(b"\x08\x07 not a model \xff" * 10)
     (folder / "a-file").write_text("in the way")
+    whole = default_onnx().read_bytes()
+    (folder / "truncated.onnx").write_bytes(whole[: len(whole) // 2])
+    for name, op, height in (("erf.onnx", "Erf", 8), ("dynamic.onnx", "Relu", "height")):
+        x, y = (
+            helper.make_tensor_value_info(tensor, TensorProto.FLOAT, [1, 3, height, 8])
+            for tensor in "xy"
+        )
+        node = helper.make_node(op, ["x"], ["y"], name="the-node")
+        model = helper.make_model(helper.make_graph([node], "g", [x], [y]))
+        (folder / name).write_bytes(model.SerializeToString())
 
 
 BAD = {
     ("cost", "resnet19"): "resnet19",
     ("cost", "missing.onnx"): "missing.onnx",
     ("cost", "garbage.onnx"): "garbage.onnx",
+    ("cost", "truncated.onnx"): "truncated.onnx",
+    ("cost", "erf.onnx"): "the-node",
+    ("cost", "dynamic.onnx"): "must be static but for the batch",
     ("cost", "resnet18", "--scheme", "bf16"): "scheme must be one of eoq, wageubn, range-bn, fp32",
     ("cost", "resnet18", "--batch", "0"): "batch",
     ("cost", "resnet18", "--array", "0x4"): "array must be RxC",
