@@ -117,5 +117,9 @@ def test_own_images_and_a_table(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_resnet8_learns_the_digits() -> None:
-    result = answer("--network", "resnet8", "--data", "digits", "--epochs", "16", "--json")
-    assert result["test_accuracy"] >= 0.985
+    # One of the 360 test images is 0.3 %, and seeds differ by more: hence the mean of three.
+    found = [
+        answer("--network", "resnet8", "--epochs", "16", "--seed", seed, "--json")["test_accuracy"]
+        for seed in ("0", "1", "2")
+    ]
+    assert sum(found) / len(found) >= 0.985
