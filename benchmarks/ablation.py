@@ -9,6 +9,7 @@ have the same runs, so their difference is better known than each of them.
 
 import argparse
 import contextlib
+import dataclasses
 import statistics
 from collections.abc import Callable, Iterator
 from unittest.mock import patch
@@ -16,6 +17,7 @@ from unittest.mock import patch
 import numpy as np
 
 import golden.gradients
+import golden.initialization
 import golden.optimizer
 import golden.trainer
 import golden.training
@@ -63,6 +65,19 @@ def shifted(by: int) -> contextlib.AbstractContextManager:
     return patch.object(golden.trainer, "learning_rate_shift", lambda batch: original(batch) + by)
 
 
+@contextlib.contextmanager
+def momentum(shift: int) -> Iterator[None]:
+    """Let the momentum decay by 1 - 2**-shift, at the same rate in the long run."""
+    more = shift - golden.optimizer.MOMENTUM_SHIFT
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(golden.optimizer, "MOMENTUM_SHIFT", shift))
+        for name in ("WEIGHT", "SCALAR"):
+            rule = getattr(golden.initialization, name)
+            slower = dataclasses.replace(rule, update_shift=rule.update_shift + more)
+            stack.enter_context(patch.object(golden.initialization, name, slower))
+        yield
+
+
 VARIANTS: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "eoq": contextlib.nullcontext,
     "update-nearest": lambda: patch.object(golden.optimizer, "draw", nearest),
@@ -70,8 +85,8 @@ VARIANTS: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "exponent-per-batch": lambda: patch.object(
         golden.training, "quantize_samples", batch_exponents
     ),
-    "momentum-15/16": lambda: patch.object(golden.optimizer, "MOMENTUM_SHIFT", 4),
-    "momentum-3/4": lambda: patch.object(golden.optimizer, "MOMENTUM_SHIFT", 2),
+    "momentum-15/16": lambda: momentum(4),
+    "momentum-3/4": lambda: momentum(2),
     "rate-doubled": lambda: shifted(-1),
     "rate-halved": lambda: shifted(1),
 }
