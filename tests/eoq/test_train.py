@@ -80,7 +80,7 @@ def test_killed_and_continued(tmp_path: Path) -> None:
         (("--batch", "3"), "eoq: batch must be a power of two, not 3"),
         (("--scheme", "sgd"), "eoq: scheme must be one of eoq"),
         (("--network", "vgg"), "eoq: network must be one of mlp"),
-        (("--data", "none.npz"), "No such file or directory: 'none.npz'"),
+        (("--data", "none.npz"), "got 'none.npz': No such file or directory"),
         (("--data", "mnist"), "eoq: data set must be one of digits"),
         (("--plot", "curve.pdf"), "eoq: --plot must end in .svg or .png, not 'curve.pdf'"),
         (("--plot", "nowhere/c.svg"), "eoq: --plot requires a folder that exists, not 'nowhere'"),
