@@ -24,27 +24,40 @@ def eoq(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_demo_passes_and_its_report_opens(tmp_path: Path, browse: Callable[..., Any]) -> None:
-    done = eoq("demo", "-o", "report", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folder and standard output of `eoq demo`."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = eoq("demo", "-o", "report", cwd=folder)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    assert done.stderr == ""
+    return folder / "report", done.stdout
+
+
+def test_demo_passes_with_the_promised_numbers(demo_run: tuple[Path, str]) -> None:
+    report, output = demo_run
+    lines = output.splitlines()
     assert lines[0] == f"report  {Path('report/index.html')}"
     assert lines[1].startswith("PASS")
     assert len(lines) == 11
     assert sum("0 mismatches" in line for line in lines) == 2
-    assert done.stderr == ""
 
-    tables = tmp_path / "report/tables"
-    normalization = pd.read_csv(tables / "normalization.csv").set_index(["network", "scheme"])
+    normalization = pd.read_csv(report / "tables/normalization.csv").set_index(
+        ["network", "scheme"]
+    )
     assert normalization.loc[("resnet18", "fp32-bn"), ["sqrt", "div"]].tolist() == [4800, 4800]
     assert normalization.loc[("resnet18", "eoq"), ["sqrt", "div"]].tolist() == [0, 0]
-    instructions = pd.read_csv(tables / "instructions.csv")
+    instructions = pd.read_csv(report / "tables/instructions.csv")
     assert set(instructions.simulator) == {"verilator", "icarus"}
     assert (instructions.cycles_rtl == instructions.cycles_model).all()
-    assert list((tmp_path / "report/figures").glob("*.svg"))
-    assert (tmp_path / "report/rtl/eoq_core.v").stat().st_size > 100_000
+    assert list((report / "figures").glob("*.svg"))
+    assert (report / "rtl/eoq_core.v").stat().st_size > 100_000
 
-    page = browse(tmp_path / "report/index.html")
+
+def test_the_demos_report_opens_in_a_browser(
+    demo_run: tuple[Path, str], browse: Callable[..., Any]
+) -> None:
+    page = browse(demo_run[0] / "index.html")
     assert page.get_by_text("PASS", exact=True).first.is_visible()
     cell = page.locator("#table-normalization tbody tr").first.locator("td").nth(1)
     assert cell.text_content() == "eoq"
