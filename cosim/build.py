@@ -18,7 +18,7 @@ import cocotb_tools.config
 from cocotb_tools.runner import get_runner
 
 from cosim import tools
-from golden.errors import InputError
+from golden.errors import CheckError, InputError
 
 __all__ = ["SIMULATORS", "TOP", "Build", "build", "cache_folder"]
 
@@ -77,7 +77,7 @@ def build(
     ------
     InputError
         If the simulator is unknown, missing or too old.
-    RuntimeError
+    CheckError
         If the compiler refuses the Verilog; the message ends with what it said.
     """
     if simulator not in SIMULATORS:
@@ -169,7 +169,7 @@ def _compile_icarus(folder: Path, sources: Mapping[str, str], *, waves: bool) ->
             log_file=folder / "build.log",
         )
     except (RuntimeError, SystemExit) as error:
-        raise RuntimeError(_said(folder / "build.log", "iverilog")) from error
+        raise CheckError(_said(folder / "build.log", "iverilog")) from error
 
 
 def _run(command: list[str | Path], folder: Path) -> None:
@@ -180,7 +180,7 @@ def _run(command: list[str | Path], folder: Path) -> None:
             stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
     if done.returncode:
-        raise RuntimeError(_said(log, "verilator"))
+        raise CheckError(_said(log, "verilator"))
 
 
 def _said(log: Path, program: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from golden.errors import InputError
+from golden.errors import CheckError, InputError
 from golden.formats import Integers, Rounding
 from golden.optimizer import UpdateRule
 from hwmodel.cycles import instruction_cycles
@@ -96,7 +96,7 @@ class Device:
     ) -> Result:
         result = await self._execute(instruction, operands, beats)
         if result.status.error:
-            raise RuntimeError(
+            raise CheckError(
                 f"{self.tensor}: the core refused {instruction} with error {result.status.error}"
             )
         self.records.append(

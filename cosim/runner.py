@@ -18,7 +18,7 @@ from cosim.build import TIMESCALE, TOP, Build, build, cache_folder
 from cosim.job import Job, Outcome, read_outcome, write, write_batches
 from cosim.step import dense_layers
 from golden import data, networks
-from golden.errors import InputError
+from golden.errors import CheckError, InputError
 from golden.initialization import build as build_model
 from golden.schemes import SCHEMES
 from golden.training import learning_rate_shift
@@ -163,7 +163,7 @@ def cosimulate(
     ------
     InputError
         Bad parameters, or a simulator that is missing or too old.
-    RuntimeError
+    CheckError
         The simulation ended without an outcome; the message says where its log is.
     """
     if Path(network).suffix == ".onnx":
@@ -211,10 +211,10 @@ def _simulate(job: Job, built: Build, *, waves: bool, coverage: bool) -> CosimRe
             )
         except (RuntimeError, SystemExit) as error:
             keep = True
-            raise RuntimeError(_failure(folder)) from error
+            raise CheckError(_failure(folder)) from error
         if not (folder / "outcome.json").exists():
             keep = True
-            raise RuntimeError(_failure(folder))
+            raise CheckError(_failure(folder))
         outcome = read_outcome(folder / "outcome.json")
         return CosimResult(
             job,

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from golden.errors import InputError
+from golden.errors import CheckError, InputError
 
 __all__ = ["main"]
 
@@ -71,9 +71,9 @@ def main() -> None:
     except click.ClickException as error:
         print(f"eoq: {error.format_message()}", file=sys.stderr)
         sys.exit(2)
-    except InputError as error:
+    except (CheckError, InputError) as error:
         print("eoq: " + " ".join(str(error).split()), file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, CheckError) else 2)
     except OSError as error:
         reason = error.strerror or str(error)
         print(f"eoq: a usable file or folder is required, got {error.filename!r}: {reason}",

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from cosim.build import build
 from cosim.runner import configure, cosimulate
-from golden.errors import InputError
+from golden.errors import CheckError, InputError
 from rtl import quantizer, verilog
 
 
@@ -74,7 +74,7 @@ def test_a_core_that_counts_its_cycles_wrongly_is_caught() -> None:
     changed = re.sub(r"(\(cycles, \{ 32'h0000000)2", r"\g<1>3", text)
     assert changed != text
     mutant["eoq_core.v"] = changed
-    with pytest.raises(RuntimeError, match=r"the core counted \d+ cycles, the testbench \d+"):
+    with pytest.raises(CheckError, match=r"the core counted \d+ cycles, the testbench \d+"):
         cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=1, sources=mutant)
 
 
@@ -108,7 +108,7 @@ def test_refusals() -> None:
 
 
 def test_verilog_that_does_not_compile_says_why() -> None:
-    with pytest.raises(RuntimeError, match=r"iverilog failed:\n.*syntax error"):
+    with pytest.raises(CheckError, match=r"iverilog failed:\n.*syntax error"):
         build({"eoq_core.v": "module eoq_core(; endmodule"}, "icarus")
 
 
