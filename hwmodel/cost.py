@@ -14,7 +14,7 @@ from golden.network import LocalResponseNormalization, Network
 from golden.schemes import EOQ, Scheme
 from golden.schemes import scheme as scheme_by_name
 from hwmodel.conventions import DEFAULT, Conventions
-from hwmodel.estimate import Part, area_parts, energy_parts, sum_parts
+from hwmodel.estimate import Part, area_parts, memory_parts, operation_parts, sum_parts
 from hwmodel.footprint import KINDS, Moment, footprint, peak
 from hwmodel.ledger import ledger, macs_by_phase
 from hwmodel.normalization import (
@@ -24,8 +24,9 @@ from hwmodel.normalization import (
     normalized_elements,
 )
 from hwmodel.quantization import quantization_barriers
-from hwmodel.schedule import LOSS_CLASSES_MAX, Schedule, Work
+from hwmodel.schedule import DEPTH, LOSS_CLASSES_MAX, Schedule, Work
 from hwmodel.step import Row, Step
+from hwmodel.systolic import forward_cycles
 from hwmodel.technology import Technology, load_technology
 from hwmodel.traffic import Hierarchy, Transfer, array_traffic, traffic
 
@@ -36,9 +37,6 @@ __all__ = ["ARRAY_MAX", "Cost", "cost"]
 
 ARRAY_MAX = 4096
 """Most rows or columns that are priced."""
-
-_DEPTH = 64
-"""Rows of sums that an array keeps, where it is not our core's."""
 
 
 class Cost:
@@ -120,10 +118,9 @@ class Cost:
     @cached_property
     def transfers(self) -> list[Transfer]:
         """Bytes across DRAM and across the buffer, by tensor."""
-        depth = self.schedule.config.accumulator_depth if self.schedule else _DEPTH
         return [
             *traffic(self.step, self.hierarchy),
-            *array_traffic(self.step, self.array[1], depth),
+            *array_traffic(self.step, self.array[1], DEPTH),
         ]
 
     @cached_property
@@ -167,7 +164,11 @@ class Cost:
     @cached_property
     def energy_parts(self) -> list[Part]:
         """Joules by part."""
-        return energy_parts(self.rows, self.transfers, self.technology, self.hierarchy)
+        moved = {level: sizes["modelled"] for level, sizes in self.traffic_bytes.items()}
+        return [
+            *operation_parts(self.rows, self.technology),
+            *memory_parts(moved, self.technology, self.hierarchy.buffer),
+        ]
 
     @cached_property
     def area_parts(self) -> list[Part]:
@@ -238,6 +239,7 @@ class Cost:
             "array": list(self.array),
             "cycles": self.cycles,
             "utilization": self.utilization,
+            "systolic_forward_cycles": forward_cycles(self.step, *self.array),
             "energy_j": {**energy._asdict(), "table": table},
             "area_um2": {
                 **(area._asdict() if self.area_parts else dict.fromkeys(area._fields)),

@@ -6,6 +6,8 @@ NumPy arrays or integers and broadcasts: a sweep is array arithmetic. `rtl` is t
 hold each form against it over many sizes.
 """
 
+from typing import Any, NamedTuple, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,8 @@ from rtl.isa import Instruction, Loss, Matmul, Quantize, Shift, Update
 
 __all__ = [
     "REFUSED_CYCLES",
+    "Arrays",
+    "Sizes",
     "instruction_cycles",
     "loss_cycles",
     "matmul_cycles",
@@ -26,21 +30,41 @@ __all__ = [
 Cycles = NDArray[np.int64]
 Count = NDArray[np.integer] | int
 
+
+class Sizes(Protocol):
+    """A core's array, or many: `CoreConfig` with integers, `Arrays` with NumPy arrays of them."""
+
+    @property
+    def rows(self) -> Any:
+        """Processing elements along the reduction."""
+
+    @property
+    def columns(self) -> Any:
+        """Processing elements along the outputs."""
+
+
+class Arrays(NamedTuple):
+    """Rows and columns of many arrays, which broadcast."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+
 REFUSED_CYCLES = 3
 """Accept, decode, report: an instruction with an illegal opcode or field."""
 
 
-def tile_period(rows: Count, config: CoreConfig) -> Cycles:
+def tile_period(rows: Count, config: Sizes) -> Cycles:
     """Cycles from one reduction tile to the next: max(m, R + max(C - 1, 2)).
 
     Either `rows` beats are streamed; or the next tile's R weights are loaded, C - 1 cycles after
     the last swap, which takes that long to reach the last column; or a row's partial sum comes back
     from the array, R + 2 cycles after the row went in.
     """
-    return np.maximum(rows, config.rows + max(config.columns - 1, 2)).astype(np.int64)
+    return np.maximum(rows, config.rows + np.maximum(config.columns - 1, 2)).astype(np.int64)
 
 
-def matmul_cycles(rows: Count, tiles: Count, config: CoreConfig) -> Cycles:
+def matmul_cycles(rows: Count, tiles: Count, config: Sizes) -> Cycles:
     """MATMUL of m `rows` and T `tiles`: 2m + 2R + C + 5 + (T - 1) * period.
 
     Load the first weights (R), stream and drain m rows each, let the last row through the array
@@ -65,7 +89,7 @@ def update_cycles(beats: Count) -> Cycles:
     return np.asarray(beats, dtype=np.int64) + 10
 
 
-def loss_cycles(classes: Count, config: CoreConfig) -> Cycles:
+def loss_cycles(classes: Count, config: Sizes) -> Cycles:
     """LOSS of N classes, four serial walks and two cycles a beat: 4N + 2 ceil(N / C) + 14."""
     n = np.asarray(classes, dtype=np.int64)
     return 4 * n + 2 * -(-n // config.columns) + 14

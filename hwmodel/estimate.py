@@ -6,15 +6,22 @@ processing elements, and one lane a column of what normalisation (or Fixup) need
 memories, control, wires.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from golden.schemes import Normalizer
 from hwmodel.step import Row, Step
 from hwmodel.technology import NOTHING, Band, Technology
-from hwmodel.traffic import Hierarchy, Transfer
+from hwmodel.traffic import Bytes
 
-__all__ = ["Part", "area_parts", "energy_parts", "sum_parts"]
+__all__ = [
+    "Part",
+    "area_parts",
+    "memory_parts",
+    "operation_counts",
+    "operation_parts",
+    "sum_parts",
+]
 
 
 class Part(NamedTuple):
@@ -34,13 +41,17 @@ def sum_parts(parts: Iterable[Part]) -> Band:
     return total
 
 
-def energy_parts(
-    rows: Iterable[Row],
-    transfers: Iterable[Transfer],
-    technology: Technology,
-    hierarchy: Hierarchy,
-) -> list[Part]:
-    """Joules of one step: `mac` and the other operations by phase, `buffer`, `dram`."""
+def operation_parts(rows: Iterable[Row], technology: Technology) -> list[Part]:
+    """Joules of one step's operations: `mac`, and the others by phase."""
+    parts: dict[str, Band] = {}
+    for (part, op, number_format), count in operation_counts(rows).items():
+        energy = technology.energy(op, number_format).times(count)
+        parts[part] = parts.get(part, NOTHING) + energy
+    return [Part(name, *band) for name, band in parts.items()]
+
+
+def operation_counts(rows: Iterable[Row]) -> dict[tuple[str, str, str], int]:
+    """Operations by (part, operation, format)."""
     counts: dict[tuple[str, str, str], int] = {}
     for row in rows:
         part = "mac" if row.op == "mac" else row.phase
@@ -48,19 +59,17 @@ def energy_parts(
             part = "elements"
         key = (part, row.op, row.format)
         counts[key] = counts.get(key, 0) + row.count
-    parts: dict[str, Band] = {}
-    for (part, op, number_format), count in counts.items():
-        energy = technology.energy(op, number_format).times(count)
-        parts[part] = parts.get(part, NOTHING) + energy
-    price = {"buffer": technology.sram(hierarchy.buffer), "dram": technology.dram}
-    for transfer in transfers:
-        energy = price[transfer.level].times(transfer.modelled)
-        parts[transfer.level] = parts.get(transfer.level, NOTHING) + energy
-    return [Part(name, *band) for name, band in parts.items()]
+    return counts
 
 
-def area_parts(step: Step, technology: Technology, rows: int, columns: int) -> list[Part]:
-    """Area in um2; empty when the table has none.
+def memory_parts(moved: Mapping[str, Bytes], technology: Technology, buffer: int) -> list[Part]:
+    """Joules of bytes moved across `dram`, and across the `buffer` of so many bytes."""
+    price = {"dram": technology.dram, "buffer": technology.sram(buffer)}
+    return [Part(level, *price[level].times(size)) for level, size in moved.items()]
+
+
+def area_parts(step: Step, technology: Technology, rows: Any, columns: Any) -> list[Part]:
+    """Area in um2; empty when the table has none. Arrays of rows and columns give arrays.
 
     A processing element is a multiplier of the widest products of the scheme's three phases and a
     sum. Beside each column: for batch normalisation an adder and a multiplier, and once a divider

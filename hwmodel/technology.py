@@ -45,8 +45,8 @@ class Band(NamedTuple):
             return NotImplemented
         return Band(self.low + other.low, self.nominal + other.nominal, self.high + other.high)
 
-    def times(self, factor: float) -> "Band":
-        """Each end times a number of at least 0."""
+    def times(self, factor: Any) -> "Band":
+        """Each end times a number of at least 0, or an array of them."""
         return Band(self.low * factor, self.nominal * factor, self.high * factor)
 
     def scaled(self, other: "Band") -> "Band":

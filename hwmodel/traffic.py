@@ -14,12 +14,14 @@ a measured scale leave the chip where half the buffer does not hold them.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from golden.errors import InputError
 from golden.network import (
@@ -44,7 +46,18 @@ from hwmodel.step import Step
 from hwmodel.updates import parameter_formats
 from hwmodel.windows import chooses, touched, window_axes
 
-__all__ = ["Hierarchy", "Transfer", "array_traffic", "product_traffic", "traffic"]
+__all__ = [
+    "Bytes",
+    "Hierarchy",
+    "Transfer",
+    "array_traffic",
+    "dram_bytes",
+    "product_traffic",
+    "traffic",
+]
+
+Bytes = Any
+"""An int, or an int64 array where several designs are priced at once."""
 
 _SUM_BYTES = 4
 
@@ -75,7 +88,7 @@ class Transfer(NamedTuple):
     tensor: str
     level: str
     compulsory: int
-    modelled: int
+    modelled: Bytes
 
 
 def _octets(elements: int, bits: int) -> int:
@@ -87,44 +100,85 @@ def _tiles(size: int) -> np.ndarray:
     return np.array([*(1 << np.arange((size - 1).bit_length())), size], dtype=np.float64)
 
 
-@lru_cache(maxsize=4096)
+class _Frontier(NamedTuple):
+    """Best tilings of one product: from so many resident bytes on, so many bytes cross.
+
+    `crossed` has a row more than `resident`, the first: nothing fits.
+    """
+
+    resident: list[float]
+    crossed: list[tuple[int, int, int]]
+    resident_array: NDArray[np.float64]
+    crossed_array: NDArray[np.int64]
+
+
+@lru_cache(maxsize=1 << 14)
+def _frontier(m: int, k: int, n: int, left: int, right: int, out: int) -> _Frontier:
+    """Every tile and order of `product_traffic`, reduced to those that are best for some buffer."""
+    tiles = _tiles(m), _tiles(k), _tiles(n)
+    tm, tk, tn = np.ix_(*tiles)
+    resident = 2 * (tm * tk * left / (m * k) + tk * tn * right / (k * n)) + tm * tn * _SUM_BYTES
+
+    def crossing(tm: Any, tk: Any, tn: Any) -> list[tuple[Any, Any, Any]]:
+        """Bytes (left, right, out) in each loop order."""
+        times_m, times_k, times_n = np.ceil(m / tm), np.ceil(k / tk), np.ceil(n / tn)
+        whole = times_k == 1
+        sums = np.where(whole, out, (2 * times_k - 2) * m * n * _SUM_BYTES + out)
+        return [
+            (np.where(whole, 1, times_n) * left, times_m * right, out),
+            (times_n * left, np.where(whole, 1, times_m) * right, out),
+            (left, times_m * right, sums),
+            (times_n * left, right, sums),
+        ]
+
+    costs = np.stack([np.broadcast_to(sum(o), resident.shape) for o in crossing(tm, tk, tn)])
+    costs = costs.reshape(len(costs), -1)
+    order, cost = costs.argmin(axis=0), costs.min(axis=0)
+    # Of equal costs the first order, then the first tile; of all that fit, the cheapest.
+    rank = np.empty(len(cost), dtype=np.int64)
+    rank[np.lexsort((order, cost))] = np.arange(len(cost))
+    by_size = np.argsort(resident, axis=None, kind="stable")
+    best = np.minimum.accumulate(rank[by_size])
+    chosen = by_size[np.flatnonzero(np.diff(best, prepend=len(cost)))]
+    at = np.unravel_index(chosen, resident.shape)
+    orders = crossing(*(axis[place] for axis, place in zip(tiles, at, strict=True)))
+    triples = np.array([np.broadcast_arrays(*parts, at[0])[:3] for parts in orders])
+    found = triples[order[chosen], :, np.arange(len(chosen))].astype(np.int64)
+    # Without room for one element of each, every product's operands cross each time.
+    crossed = [(left * n, right * m, out), *map(tuple, found.tolist())]
+    sizes = resident.ravel()[chosen]
+    return _Frontier(sizes.tolist(), crossed, sizes, np.array(crossed, dtype=np.int64))
+
+
 def product_traffic(
-    m: int, k: int, n: int, left: int, right: int, out: int, buffer: int
-) -> tuple[int, int, int]:
+    m: int, k: int, n: int, left: int, right: int, out: int, buffer: Bytes
+) -> tuple[Bytes, Bytes, Bytes]:
     """Least modelled bytes (left, right, out) of (m, k) @ (k, n) whose operands have so many bytes.
 
     A loop order decides who waits. Sums stay: left crosses ceil(n/tn) times and right ceil(m/tm)
     times (once where the whole reduction fits, for the operand of the outer loop). An operand
     stays: it crosses once, the other as before, and the sums cross 2 ceil(k/tk) - 1 times as 32
-    bits. Exact in float64 below 2**53 bytes.
+    bits. Exact in float64 below 2**53 bytes. For an array of buffers each result is an array.
     """
-    tm, tk, tn = np.meshgrid(_tiles(m), _tiles(k), _tiles(n), indexing="ij")
-    resident = 2 * (tm * tk * left / (m * k) + tk * tn * right / (k * n)) + tm * tn * _SUM_BYTES
-    fits = resident <= buffer
-    times_m, times_k, times_n = np.ceil(m / tm), np.ceil(k / tk), np.ceil(n / tn)
-    whole = times_k == 1
-    sums = np.where(whole, out, (2 * times_k - 2) * m * n * _SUM_BYTES + out)
-    orders = (
-        (np.where(whole, 1, times_n) * left, times_m * right, np.full_like(tm, out)),
-        (times_n * left, np.where(whole, 1, times_m) * right, np.full_like(tm, out)),
-        (np.ones_like(tm) * left, times_m * right, sums),
-        (times_n * left, np.ones_like(tm) * right, sums),
-    )
-    best: tuple[float, tuple[int, int, int]] | None = None
-    for order in orders:
-        cost = np.where(fits, sum(order), np.inf)
-        at = np.unravel_index(np.argmin(cost), cost.shape)
-        if best is None or cost[at] < best[0]:
-            best = (float(cost[at]), tuple(int(part[at]) for part in order))  # type: ignore[assignment]
-    assert best is not None  # noqa: S101 - there are four orders
-    if not math.isfinite(best[0]):
-        # Not even one element of each fits: every product's operands cross each time.
-        return left * n, right * m, out
-    return best[1]
+    frontier = _frontier(m, k, n, left, right, out)
+    if isinstance(buffer, int):
+        return frontier.crossed[bisect_right(frontier.resident, buffer)]
+    found = frontier.crossed_array[np.searchsorted(frontier.resident_array, buffer, side="right")]
+    return found[:, 0], found[:, 1], found[:, 2]
+
+
+def _larger(a: int, b: Bytes) -> Bytes:
+    return max(a, b) if isinstance(b, int) else np.maximum(a, b)
+
+
+def _if(condition: bool | NDArray[np.bool_], yes: int, no: int) -> Bytes:
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    return yes if condition else no
 
 
 def _product_transfers(
-    step: Step, layer: Layer, hierarchy: Hierarchy, products: list[MatrixProduct]
+    step: Step, layer: Layer, buffer: Bytes, products: list[MatrixProduct]
 ) -> Iterator[Transfer]:
     """Operands of a weighted layer's products."""
     name, batch = layer.name, step.batch
@@ -153,23 +207,24 @@ def _product_transfers(
         if not shapes:
             continue
         sizes = [_octets(count, bits) for _, count, bits in tensors]
-        modelled = [0, 0, 0]
+        modelled: list[Bytes] = [0, 0, 0]
         whole = sum(m * k * n * r for m, k, n, r in shapes)
         for m, k, n, repeats in shapes:
             # Phases of a strided product share its operands by their part of the work.
             part = m * k * n * repeats / whole
             left, right, out = (round(size * part / repeats) for size in sizes)
-            crossed = product_traffic(m, k, n, left, right, out, hierarchy.buffer)
+            crossed = product_traffic(m, k, n, left, right, out, buffer)
             modelled = [total + repeats * c for total, c in zip(modelled, crossed, strict=True)]
         for (tensor, *_), size, crossed_once in zip(operands[phase], sizes, modelled, strict=True):
-            yield Transfer(name, phase, tensor, "dram", size, max(size, crossed_once))
+            yield Transfer(name, phase, tensor, "dram", size, _larger(size, crossed_once))
 
 
-def array_traffic(step: Step, columns: int, depth: int) -> list[Transfer]:
+def array_traffic(step: Step, columns: Bytes, depth: int) -> list[Transfer]:
     """Transfers between the buffer and an array of so many columns that keeps `depth` rows of sums.
 
     compulsory: each operand element of each product once, each sum once in 32 bits. modelled: the
-    left operand again for every block of columns, the right one for every `depth` rows.
+    left operand again for every block of columns, the right one for every `depth` rows; an array
+    for an array of columns.
     """
     result = []
     for p in matrix_products(step):
@@ -248,7 +303,7 @@ def _forks(step: Step, layer: Layer) -> Iterator[Transfer]:
         yield Transfer(layer.name, "backward_data", "fork", "dram", size, size)
 
 
-def _normalizations(step: Step, hierarchy: Hierarchy) -> Iterator[Transfer]:
+def _normalizations(step: Step, buffer: Bytes) -> Iterator[Transfer]:
     """Passes: every distinct tensor once a direction; again where the buffer does not hold it."""
     moved: dict[tuple[str, str], int] = {}
     for one in normalization_passes(step):
@@ -263,31 +318,42 @@ def _normalizations(step: Step, hierarchy: Hierarchy) -> Iterator[Transfer]:
             distinct = tensor
         elif not isinstance(operator, Normalization | LocalResponseNormalization):
             distinct = 0
-        fits = 2 * tensor * (1 if direction == "forward" else 2) <= hierarchy.buffer
+        fits = 2 * tensor * (1 if direction == "forward" else 2) <= buffer
         least = min(size, distinct)
-        yield Transfer(name, "normalization", direction, "dram", least, least if fits else size)
+        yield Transfer(name, "normalization", direction, "dram", least, _if(fits, least, size))
+
+
+def dram_bytes(step: Step, buffers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Modelled bytes across DRAM in one step, for each size of the buffer."""
+    total = np.zeros(len(buffers), dtype=np.int64)
+    for transfer in _transfers(step, buffers):
+        total += transfer.modelled
+    return total
 
 
 def traffic(step: Step, hierarchy: Hierarchy) -> list[Transfer]:
     """Transfers between DRAM and the buffer in one step."""
+    return list(_transfers(step, hierarchy.buffer))
+
+
+def _transfers(step: Step, buffer: Bytes) -> Iterator[Transfer]:
     products: dict[str, list[MatrixProduct]] = {}
     for product in matrix_products(step):
         products.setdefault(product.layer, []).append(product)
-    result: list[Transfer] = []
     for layer in step.network:
         if layer.name in products:
-            result += _product_transfers(step, layer, hierarchy, products[layer.name])
-        result += _elementwise(step, layer)
-        result += _forks(step, layer)
+            yield from _product_transfers(step, layer, buffer, products[layer.name])
+        yield from _elementwise(step, layer)
+        yield from _forks(step, layer)
         if layer.name in step.learned and layer.parameters:
-            result.append(_update(step, layer))
-    result += _normalizations(step, hierarchy)
+            yield _update(step, layer)
+    yield from _normalizations(step, buffer)
     for name, elements in waiting_tensors(step):
-        size = _SUM_BYTES * elements
-        if 2 * size > hierarchy.buffer:
+        leaves = 2 * _SUM_BYTES * elements > buffer
+        if np.any(leaves):
             total = 2 * _SUM_BYTES * step.elements(name)
-            result.append(Transfer(name, "quantization", "second pass", "dram", 0, total))
-    return result
+            second = _if(leaves, total, 0)
+            yield Transfer(name, "quantization", "second pass", "dram", 0, second)
 
 
 def _update(step: Step, layer: Layer) -> Transfer:

@@ -12,6 +12,7 @@ __all__ = ["main"]
 COMMANDS = {
     "demo": "The main job, small: costs, RTL, one co-simulated training step, report.",
     "cost": "Price one training step of a network.",
+    "sweep": "Price a grid of designs into Parquet, and find its Pareto front.",
     "report": "Write the comparison report: HTML, CSV and figures.",
     "train": "Train a network in integers, or in one of the ways that are compared.",
     "rtl": "Write the Verilog of the training core.",

@@ -8,6 +8,7 @@ import pytest
 from golden import zoo
 from golden.schemes import EOQ
 from hwmodel.cost import cost
+from hwmodel.products import matrix_products
 from hwmodel.step import Step
 from hwmodel.systolic import DATAFLOWS, forward_cycles, systolic_cycles
 
@@ -23,9 +24,25 @@ def test_resnet18_forward(size, weight, output):
     assert values["systolic_forward_cycles"] == found
 
 
+@pytest.mark.parametrize(("size", "output"), [(32, 2_133_315), (16, 8_005_533)])
+def test_resnet18_forward_as_scale_sim_counts_it(size, output):
+    products = [p for p in matrix_products(Step(zoo.resnet18(), EOQ)) if p.phase == "forward"]
+
+    def total(dataflow):
+        return sum(
+            systolic_cycles(p.m, p.k, p.n, size, size, dataflow, as_scale_sim=True)
+            for p in products
+        )
+
+    assert total("output-stationary") == output
+    # 21 layers, one cycle each.
+    paper = forward_cycles(Step(zoo.resnet18(), EOQ), size, size)
+    assert total("weight-stationary") == paper["weight-stationary"] - 21
+
+
 def walked(m, k, n, rows, columns, dataflow):
-    """Folds one after another, each walked: R cycles to load what is stationary (none where sums
-    are), then element i of pass t reaches row r and column c at t + r + c."""
+    """Folds one after another, each walked: element i of pass t reaches row r and column c at
+    t + r + c; R cycles load or unload what is stationary."""
     down, across, passing = {
         "weight-stationary": (k, n, m),
         "input-stationary": (k, m, n),
@@ -33,10 +50,9 @@ def walked(m, k, n, rows, columns, dataflow):
     }[dataflow]
     total = 0
     for _ in itertools.product(range(0, down, rows), range(0, across, columns)):
-        load = 0 if dataflow == "output-stationary" else rows
         corners = itertools.product((0, passing - 1), (0, rows - 1), (0, columns - 1))
-        total += load + max(t + r + c for t, r, c in corners) + 1
-    return total - 1
+        total += rows + max(t + r + c for t, r, c in corners) + 1
+    return total
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
