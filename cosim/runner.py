@@ -13,7 +13,6 @@ import pandas as pd
 from cocotb_tools.runner import get_runner
 from numpy.typing import NDArray
 
-from cosim import tools
 from cosim.build import TIMESCALE, TOP, Build, build, cache_folder
 from cosim.job import Job, Outcome, read_outcome, write, write_batches
 from cosim.step import dense_layers
@@ -245,14 +244,3 @@ def _failure(folder: Path) -> str:
     errors = [line.strip() for line in lines if "Error" in line]
     said = errors[-1] if errors else (lines[-1].strip() if lines else "nothing in its log")
     return f"the simulation ended without a result: {said} (log: {log})"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the simulators that are there."""
-    found = {}
-    for name, finder in (("Verilator", tools.verilator), ("Icarus Verilog", tools.icarus)):
-        try:
-            found[name] = finder().version
-        except InputError:
-            found[name] = "not found"
-    return found

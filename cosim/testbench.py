@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
@@ -196,8 +195,3 @@ class CoreTestbench:
         self._result.beats.clear()
         lanes = np.frombuffer(b"".join(words), dtype="<i4").astype(np.int64)
         return Result(status, lanes.reshape(beats, self.config.columns))
-
-
-def log(message: str) -> None:
-    """Say something in the simulator's log."""
-    cocotb.log.info(message)

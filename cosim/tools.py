@@ -29,7 +29,6 @@ __all__ = [
     "libpython",
     "make",
     "perl",
-    "search_path",
     "verilator",
     "vvp",
 ]
@@ -232,17 +231,6 @@ def libpython() -> Path:
             f"{sys.executable}, install with: {install_command(['libpython'])}"
         )
     return Path(found)
-
-
-def search_path() -> str:
-    """Return PATH with Verilator's folder first, for a simulator that is started as a child.
-
-    Raises
-    ------
-    InputError
-        If there is no usable Verilator.
-    """
-    return os.pathsep.join(filter(None, [str(verilator().path.parent), os.environ.get("PATH")]))
 
 
 def install_command(missing: list[str]) -> str:
