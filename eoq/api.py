@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "Costs", "cost"]
 
-TABLES = ("summary", "ops", "passes", "memory", "traffic", "energy", "area", "instructions")
+TABLES = (
+    "summary",
+    "ops",
+    "passes",
+    "memory",
+    "traffic",
+    "energy",
+    "sensitivity",
+    "area",
+    "instructions",
+)
 """Tables of `Costs`, each a DataFrame over all schemes."""
 
 

@@ -25,6 +25,7 @@ from hwmodel.normalization import (
 )
 from hwmodel.quantization import quantization_barriers
 from hwmodel.schedule import DEPTH, LOSS_CLASSES_MAX, Schedule, Work
+from hwmodel.sensitivity import sensitivity
 from hwmodel.step import Row, Step
 from hwmodel.systolic import forward_cycles
 from hwmodel.technology import Technology, load_technology
@@ -231,7 +232,7 @@ class Cost:
             "parameters": self.parameters,
             "formats": self.step.scheme.format_names,
             "macs": self.macs,
-            "ops": [row._asdict() for row in self.rows],
+            "ops": [dict(zip(Row._fields, row, strict=True)) for row in self.rows],
             "normalization": self.normalization,
             "quantization_barriers": quantization_barriers(self.step),
             "memory_peak_bytes": self.memory_peak,
@@ -287,6 +288,13 @@ class Cost:
     def energy(self) -> "pd.DataFrame":
         """Joules by part, with the table's name."""
         return self._frame(self.energy_parts).assign(unit="J", table=self.technology.name)
+
+    @property
+    def sensitivity(self) -> "pd.DataFrame":
+        """What each entry of the technology's table does to the energy, one at a time."""
+        moved = {level: sizes["modelled"] for level, sizes in self.traffic_bytes.items()}
+        found = sensitivity(self.rows, moved, self.technology, self.hierarchy.buffer)
+        return self._frame(found).assign(table=self.technology.name)
 
     @property
     def area(self) -> "pd.DataFrame":

@@ -241,7 +241,7 @@ def footprint(step: Step) -> list[Moment]:
         here, t = backward[layer.name], forward[layer.name]
         masks = _mask_bits(storage, layer, saved)
         live("masks", t, here, _octets(masks * step.elements(layer.name)))
-        gradient = sum(math.prod(shape) for shape in layer.parameters.values())
+        gradient = sum(math.prod(shape) for shape in step.parameters[layer.name].values())
         live("gradients", here, here, 4 * gradient)
         if step.conventions.gradients == "step":
             kept = step.format("G", layer).bits

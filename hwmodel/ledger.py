@@ -39,9 +39,9 @@ def ledger(step: Step) -> list[Row]:
     counts: dict[tuple[str, str, str, str], int] = {}
 
     def collect(rows: Iterable[Row]) -> None:
-        for layer, phase, op, fmt, count in rows:
-            key = (layer, phase, op, fmt)
-            counts[key] = counts.get(key, 0) + count
+        for row in rows:
+            key = row[:4]
+            counts[key] = counts.get(key, 0) + row[4]
 
     for layer in step.network:
         collect(layer_operations(step, layer))
@@ -53,8 +53,12 @@ def ledger(step: Step) -> list[Row]:
     place = {name: index for index, name in enumerate([*step.network.layers, "loss"])}
     phase = {name: index for index, name in enumerate(PHASES)}
     op = {name: index for index, name in enumerate(OPERATIONS)}
-    order = sorted(counts, key=lambda k: (place[k[0]], phase[k[1]], op[k[2]], k[3]))
-    return [Row(*key, counts[key]) for key in order if counts[key]]
+    order = sorted(
+        (place[key[0]], phase[key[1]], op[key[2]], key[3], key)
+        for key, count in counts.items()
+        if count
+    )
+    return [Row(*key, counts[key]) for *_, key in order]
 
 
 def macs_by_phase(rows: Iterable[Row]) -> dict[str, int]:

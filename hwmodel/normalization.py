@@ -220,7 +220,7 @@ def normalization_barriers(step: Step) -> int:
 def statistics_count(step: Step) -> int:
     """Numbers a step keeps for normalisation's backward pass and running averages: 4 a channel."""
     return sum(
-        4 * math.prod(layer.parameters["gamma"])
+        4 * math.prod(step.parameters[layer.name]["gamma"])
         for layer in step.network
         if isinstance(layer.operator, Normalization)
     )

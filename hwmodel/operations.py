@@ -69,11 +69,11 @@ def _matrix_product(step: Step, layer: Layer) -> Rows:
     for phase, left, right in products:
         count = macs * product_macs(layer, phase, step.conventions)
         yield Row(name, phase, "mac", left if left == right else f"{left}x{right}", count)
-    if "bias" in layer.parameters:
+    if "bias" in step.parameters[layer.name]:
         n, accumulator = step.elements(name), step.accumulator(layer).operand
         yield Row(name, "forward", "add", accumulator, n)
         if name in step.learned:
-            channels = layer.parameters["bias"][0]
+            channels = step.parameters[layer.name]["bias"][0]
             yield Row(name, "backward_weight", "add", accumulator, n - channels)
 
 

@@ -89,7 +89,7 @@ def _products(step: Step) -> Iterator[MatrixProduct]:
                 macs = left if last else useful * m * k * n * repeats // whole
                 left -= macs
                 yield MatrixProduct(layer.name, phase, m, k, n, repeats, macs)
-            if phase == "backward_weight" and "bias" in layer.parameters:
+            if phase == "backward_weight" and "bias" in step.parameters[layer.name]:
                 m, k, _, _ = shapes[0]
-                outputs = layer.parameters["bias"][0]
+                outputs = step.parameters[layer.name]["bias"][0]
                 yield MatrixProduct(layer.name, phase, outputs, k, 1, 1, 0)

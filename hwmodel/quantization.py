@@ -97,29 +97,31 @@ def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
         yield Row(name, PHASE, "compare", "int8", (len(layer.inputs) - 1) * samples)
     elif isinstance(operator, BIASES):
         # The 16-bit bias comes to each sample's exponent; the sum saturates.
-        yield Row(name, PHASE, "shift", "int16", samples * layer.parameters["bias"][0])
+        yield Row(name, PHASE, "shift", "int16", samples * step.parameters[layer.name]["bias"][0])
         yield Row(name, PHASE, "compare", "int32", n)
     elif isinstance(operator, MULTIPLIERS):
         # The 16-bit multiplier is used in 8 bits, forward and backward.
         uses = 1 + (learned and layer.inputs[0] in step.learned)
-        count = uses * layer.parameters["multiplier"][0]
+        count = uses * step.parameters[layer.name]["multiplier"][0]
         yield from _convert(name, "int16", count, measured=False)
     if isinstance(operator, (*BIASES, *MULTIPLIERS)) and learned:
         # Each sample's sums come to the batch's scale, rounded half up: one a scalar. What adds
         # them is counted with the layer.
-        sums = sum(shape[0] for shape in layer.parameters.values())
+        sums = sum(shape[0] for shape in step.parameters[layer.name].values())
         yield from _scale_samples(name, samples)
         yield from _convert(name, "int32", samples * sums, measured=False, clipped=False)
     if isinstance(operator, WEIGHTED):
-        if "bias" in layer.parameters:
-            yield Row(name, PHASE, "shift", "int16", samples * layer.parameters["bias"][0])
+        if "bias" in step.parameters[layer.name]:
+            yield Row(
+                name, PHASE, "shift", "int16", samples * step.parameters[layer.name]["bias"][0]
+            )
             yield Row(name, PHASE, "compare", "int32", n)
         # Once for the weights, once for the biases, whose other operand is one with exponent 0.
-        for _ in layer.parameters if learned else ():
+        for _ in step.parameters[layer.name] if learned else ():
             yield from _scale_samples(name, samples)
             yield from _convert(name, "int8", n, measured=False, random=True)
     if learned:
-        for shape in layer.parameters.values():
+        for shape in step.parameters[layer.name].values():
             yield from _convert(name, "int32", math.prod(shape))
 
 
@@ -145,7 +147,7 @@ def _wageubn(step: Step) -> Iterator[Row]:
                 yield from _convert(name, "int16", n)
                 yield from _convert(name, "int16", 2 * channels, random=True)
         elif narrow:
-            weights = math.prod(layer.parameters["weight"])
+            weights = math.prod(step.parameters[layer.name]["weight"])
             yield from _convert(name, "int24", weights, measured=False)
             if learned:
                 yield from _convert(name, "int16", n)
@@ -185,7 +187,7 @@ def _range_bn(step: Step) -> Iterator[Row]:
     """Affine 8-bit conversion of W and A to nearest and of E stochastically, and once more of E to
     16 bits for the weight gradient, on the same measured range."""
     for layer in step.weighted:
-        yield from _affine(layer.name, math.prod(layer.parameters["weight"]))
+        yield from _affine(layer.name, math.prod(step.parameters[layer.name]["weight"]))
         if layer.name in step.learned:
             n = step.elements(layer.name)
             if layer.inputs[0] in step.learned:
@@ -232,7 +234,7 @@ def quantization_barriers(step: Step) -> dict[str, int]:
             path = len(flow.activations) + len(flow.errors)
         else:
             # One product over the batch needs one scale; with an exponent a batch it has one.
-            gradient = sum(len(layer.parameters) for layer in step.network)
+            gradient = sum(len(step.parameters[layer.name]) for layer in step.network)
     elif name == "wageubn":
         path = sum(
             isinstance(layer.operator, Normalization)

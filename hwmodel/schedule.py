@@ -126,14 +126,14 @@ def _jobs(step: Step) -> Iterator[_Job]:
     for layer in step.network:
         if layer.name not in step.learned:
             continue
-        if "weight" in layer.parameters:
-            each, times = step.elements(layer.name) // step.batch, len(layer.parameters)
+        if "weight" in step.parameters[layer.name]:
+            each, times = step.elements(layer.name) // step.batch, len(step.parameters[layer.name])
             yield _Job(layer.name, "quantization", "SHIFT", each, step.batch * times)
-        for shape in layer.parameters.values():
+        for shape in step.parameters[layer.name].values():
             yield _Job(layer.name, "quantization", "QUANTIZE", math.prod(shape), 1)
     for layer in step.network:
         if layer.name in step.learned:
-            for shape in layer.parameters.values():
+            for shape in step.parameters[layer.name].values():
                 yield _Job(layer.name, "update", "UPDATE", math.prod(shape), 1)
 
 
@@ -142,7 +142,9 @@ def _longest(step: Step) -> int:
     flow = step.dataflow
     waiting = {*flow.activations, *flow.errors}
     longest = max((step.elements(t) // step.batch for t in waiting), default=1)
-    parameters = (math.prod(s) for layer in step.network for s in layer.parameters.values())
+    parameters = (
+        math.prod(s) for layer in step.network for s in step.parameters[layer.name].values()
+    )
     return max(longest, *parameters, 1, 1)
 
 
@@ -174,7 +176,7 @@ def _covered(step: Step, row: Row) -> bool:
     layer = step.network.layers[row.layer]
     if isinstance(layer.operator, Activation):
         return row.op == "compare"
-    return "weight" in layer.parameters and row.phase in ("forward", "backward_weight")
+    return "weight" in step.parameters[layer.name] and row.phase in ("forward", "backward_weight")
 
 
 class Schedule:

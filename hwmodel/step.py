@@ -5,7 +5,7 @@ needed at all, who reads a tensor, which layers stay in full precision.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from golden.network import (
     Network,
     ScalarBias,
     ScalarMultiplier,
+    Shape,
     Softmax,
 )
 from golden.schemes import Format, Normalizer, Scheme
@@ -94,6 +95,11 @@ class Step:
         return {name: self.batch * math.prod(shape) for name, shape in shapes.items()}
 
     @cached_property
+    def parameters(self) -> Mapping[str, Mapping[str, Shape]]:
+        """Shape of each learned tensor, by layer and name."""
+        return {layer.name: layer.parameters for layer in self.network}
+
+    @cached_property
     def dataflow(self) -> Dataflow:
         """Where an EOQ step converts to 8 bits."""
         return Dataflow(self)
@@ -128,7 +134,7 @@ class Step:
         """Tensors that have an error: the loss depends on them, and they on a parameter."""
         found: set[str] = set()
         for layer in self.network:
-            if layer.parameters or not found.isdisjoint(layer.inputs):
+            if self.parameters[layer.name] or not found.isdisjoint(layer.inputs):
                 found.add(layer.name)
         return frozenset(found & self.used)
 

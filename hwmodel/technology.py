@@ -13,7 +13,7 @@ energy of a memory by its capacity; beyond the ends the line through the last tw
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,6 +103,41 @@ class Technology:
     def dram(self) -> Band:
         """Joules a byte to or from DRAM."""
         return self._dram.times(8 / _ACCESS_BITS * _PICO)
+
+    @property
+    def energy_entries(self) -> dict[str, tuple[str, Band]]:
+        """Unit and band of every entry that says an energy, by a name for people."""
+        found = {
+            f"{op} {family}{width}": ("pJ", band)
+            for (quantity, op, family), curve in self._curves.items()
+            for width, band in curve.items()
+            if quantity == "energy"
+        }
+        found |= {
+            f"{op} (of {base})": ("x", band)
+            for (quantity, op), (base, band) in self._relative.items()
+            if quantity == "energy"
+        }
+        found |= {
+            f"sram {capacity} B": (f"pJ/{_ACCESS_BITS}b", band)
+            for capacity, band in self._sram.items()
+        }
+        return found | {"dram": (f"pJ/{_ACCESS_BITS}b", self._dram)}
+
+    def at(self, entry: str, value: float) -> "Technology":
+        """The same table with one of `energy_entries` at a value, without a range."""
+        band = Band(value, value, value)
+        kind, _, rest = entry.partition(" ")
+        if entry == "dram":
+            return replace(self, _dram=band)
+        if kind == "sram":
+            return replace(self, _sram={**self._sram, int(rest.removesuffix(" B")): band})
+        if rest.startswith("("):
+            base, _ = self._relative["energy", kind]
+            return replace(self, _relative={**self._relative, ("energy", kind): (base, band)})
+        family, width = _parse(rest)
+        curve = {**self._curves["energy", kind, family], int(width): band}
+        return replace(self, _curves={**self._curves, ("energy", kind, family): curve})
 
     def _of(self, quantity: str, op: str, number_format: str) -> Band:
         if op == "mac":

@@ -182,7 +182,7 @@ def _product_transfers(
 ) -> Iterator[Transfer]:
     """Operands of a weighted layer's products."""
     name, batch = layer.name, step.batch
-    weights = math.prod(layer.parameters["weight"])
+    weights = math.prod(step.parameters[layer.name]["weight"])
     inputs = batch * math.prod(layer.input_shapes[0])
     if isinstance(layer.operator, Convolution):
         # A strided 1x1 convolution reads a quarter of its input.
@@ -345,7 +345,7 @@ def _transfers(step: Step, buffer: Bytes) -> Iterator[Transfer]:
             yield from _product_transfers(step, layer, buffer, products[layer.name])
         yield from _elementwise(step, layer)
         yield from _forks(step, layer)
-        if layer.name in step.learned and layer.parameters:
+        if layer.name in step.learned and step.parameters[layer.name]:
             yield _update(step, layer)
     yield from _normalizations(step, buffer)
     for name, elements in waiting_tensors(step):

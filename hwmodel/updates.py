@@ -30,7 +30,7 @@ _SGD = {("multiply", "fp32"): 2, ("add", "fp32"): 2}
 
 def update_operations(step: Step, layer: Layer) -> Iterator[Row]:
     """Rows of one layer in the phase update; none without parameters that the loss depends on."""
-    parameters = sum(math.prod(shape) for shape in layer.parameters.values())
+    parameters = sum(math.prod(shape) for shape in step.parameters[layer.name].values())
     if not parameters or layer.name not in step.learned:
         return
     rule = {"eoq": _EOQ, "wageubn": _WAGEUBN}.get(step.scheme.name, _SGD)
@@ -42,7 +42,7 @@ def update_operations(step: Step, layer: Layer) -> Iterator[Row]:
 
 def parameter_formats(step: Step, layer: Layer) -> Iterator[tuple[str, int, int, int, int]]:
     """(name, count, bits kept, bits computed with, momentum bits) of each parameter tensor."""
-    for name, shape in layer.parameters.items():
+    for name, shape in step.parameters[layer.name].items():
         if layer.name in step.full_precision:
             yield name, math.prod(shape), 32, 32, 32
             continue

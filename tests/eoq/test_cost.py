@@ -50,7 +50,18 @@ def test_people_see_numbers_with_units_conventions_and_the_tables_name():
 
 
 @pytest.mark.parametrize(
-    "table", ["summary", "ops", "passes", "memory", "traffic", "energy", "area", "instructions"]
+    "table",
+    [
+        "summary",
+        "ops",
+        "passes",
+        "memory",
+        "traffic",
+        "energy",
+        "sensitivity",
+        "area",
+        "instructions",
+    ],
 )
 def test_every_table_as_csv(table):
     done = run("resnet8", "--csv", "--table", table)
