@@ -7,10 +7,11 @@ count is in the docstring of the function that makes it: `hwmodel.operations` by
 """
 
 from collections.abc import Iterable
+from itertools import chain
 
 from hwmodel.normalization import normalization_operations
 from hwmodel.operations import layer_operations, loss_operations
-from hwmodel.quantization import quantization_operations
+from hwmodel.quantization import converted_tensors, quantization_operations
 from hwmodel.step import Row, Step
 from hwmodel.updates import update_operations
 
@@ -36,29 +37,36 @@ def ledger(step: Step) -> list[Row]:
 
     Raises InputError when an operator has no cost.
     """
-    counts: dict[tuple[str, str, str, str], int] = {}
-
-    def collect(rows: Iterable[Row]) -> None:
-        for row in rows:
-            key = row[:4]
-            counts[key] = counts.get(key, 0) + row[4]
-
+    conversions = converted_tensors(step)
+    known: dict[tuple[object, ...], list[_Count]] = {}
+    rows: list[Row] = []
     for layer in step.network:
-        collect(layer_operations(step, layer))
-        collect(normalization_operations(step, layer))
-        collect(update_operations(step, layer))
-    collect(loss_operations(step))
-    collect(quantization_operations(step))
+        times = conversions.get(layer.name, 0)
+        kind = (*step.kinds[layer.name], times)
+        if kind not in known:
+            known[kind] = _counted(
+                chain(
+                    layer_operations(step, layer),
+                    normalization_operations(step, layer),
+                    update_operations(step, layer),
+                    quantization_operations(step, layer, times),
+                )
+            )
+        rows += [Row(layer.name, *count) for count in known[kind]]
+    return rows + [Row("loss", *count) for count in _counted(loss_operations(step))]
 
-    place = {name: index for index, name in enumerate([*step.network.layers, "loss"])}
-    phase = {name: index for index, name in enumerate(PHASES)}
-    op = {name: index for index, name in enumerate(OPERATIONS)}
-    order = sorted(
-        (place[key[0]], phase[key[1]], op[key[2]], key[3], key)
-        for key, count in counts.items()
-        if count
-    )
-    return [Row(*key, counts[key]) for *_, key in order]
+
+_Count = tuple[str, str, str, int]
+"""(phase, operation, format, count)."""
+
+
+def _counted(rows: Iterable[Row]) -> list[_Count]:
+    """One count a phase, operation and format, in their order; zero counts left out."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for _, phase, op, fmt, count in rows:
+        counts[phase, op, fmt] = counts.get((phase, op, fmt), 0) + count
+    order = sorted(counts, key=lambda k: (PHASES.index(k[0]), OPERATIONS.index(k[1]), k[2]))
+    return [(*key, counts[key]) for key in order if counts[key]]
 
 
 def macs_by_phase(rows: Iterable[Row]) -> dict[str, int]:

@@ -73,23 +73,32 @@ def matrix_products(step: Step) -> tuple[MatrixProduct, ...]:
 
 
 def _products(step: Step) -> Iterator[MatrixProduct]:
+    known: dict[tuple[object, ...], list[MatrixProduct]] = {}
     for layer in step.weighted:
-        phases = ["forward"]
-        if layer.name in step.learned:
-            phases += ["backward_data"] if layer.inputs[0] in step.learned else []
-            phases.append("backward_weight")
-        for phase in phases:
-            shapes = list(_shapes(step, layer, phase))
-            useful = step.batch * product_macs(layer, phase, step.conventions)
-            whole = sum(m * k * n * repeats for m, k, n, repeats in shapes)
-            left = useful
-            for index, (m, k, n, repeats) in enumerate(shapes):
-                # Phases share a layer's count by size; the last takes what rounding leaves.
-                last = index == len(shapes) - 1
-                macs = left if last else useful * m * k * n * repeats // whole
-                left -= macs
-                yield MatrixProduct(layer.name, phase, m, k, n, repeats, macs)
-            if phase == "backward_weight" and "bias" in step.parameters[layer.name]:
-                m, k, _, _ = shapes[0]
-                outputs = step.parameters[layer.name]["bias"][0]
-                yield MatrixProduct(layer.name, phase, outputs, k, 1, 1, 0)
+        kind = step.kinds[layer.name]
+        if kind not in known:
+            known[kind] = list(_of_layer(step, layer))
+        for one in known[kind]:
+            yield MatrixProduct(layer.name, *one[1:])
+
+
+def _of_layer(step: Step, layer: Layer) -> Iterator[MatrixProduct]:
+    phases = ["forward"]
+    if layer.name in step.learned:
+        phases += ["backward_data"] if layer.inputs[0] in step.learned else []
+        phases.append("backward_weight")
+    for phase in phases:
+        shapes = list(_shapes(step, layer, phase))
+        useful = step.batch * product_macs(layer, phase, step.conventions)
+        whole = sum(m * k * n * repeats for m, k, n, repeats in shapes)
+        left = useful
+        for index, (m, k, n, repeats) in enumerate(shapes):
+            # Phases share a layer's count by size; the last takes what rounding leaves.
+            last = index == len(shapes) - 1
+            macs = left if last else useful * m * k * n * repeats // whole
+            left -= macs
+            yield MatrixProduct(layer.name, phase, m, k, n, repeats, macs)
+        if phase == "backward_weight" and "bias" in step.parameters[layer.name]:
+            m, k, _, _ = shapes[0]
+            outputs = step.parameters[layer.name]["bias"][0]
+            yield MatrixProduct(layer.name, phase, outputs, k, 1, 1, 0)

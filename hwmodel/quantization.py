@@ -6,7 +6,8 @@ compares once more, for the largest magnitude. Random draws are 16 bits.
 """
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from golden.network import (
     Add,
@@ -21,6 +22,7 @@ from golden.network import (
 from hwmodel.step import BIASES, MULTIPLIERS, WEIGHTED, Row, Step
 
 __all__ = [
+    "converted_tensors",
     "quantization_barriers",
     "quantization_operations",
     "waiting_tensors",
@@ -31,13 +33,20 @@ PHASE = "quantization"
 _MOVES = (ChannelShuffle, Flatten, Pad, Reshape)
 
 
-def quantization_operations(step: Step) -> Iterator[Row]:
-    """Rows of the whole step in the phase quantization."""
+def converted_tensors(step: Step) -> Mapping[str, int]:
+    """How often each tensor is converted as such, forward (A) and in EOQ backward (E)."""
+    if step.scheme.name == "eoq":
+        return Counter((*step.dataflow.activations, *step.dataflow.errors))
+    return {} if step.scheme.name == "fp32-bn" else dict.fromkeys(_operands(step), 1)
+
+
+def quantization_operations(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
+    """Rows of one layer in the phase quantization, its result being converted so many times."""
     counts = {"eoq": _eoq, "wageubn": _wageubn, "range-bn": _range_bn, "fp32-bn": _nothing}
-    yield from counts[step.scheme.name](step)
+    yield from counts[step.scheme.name](step, layer, conversions)
 
 
-def _nothing(step: Step) -> Iterator[Row]:
+def _nothing(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
     yield from ()
 
 
@@ -71,19 +80,17 @@ def _align(layer: str, tensors: int, n: int, samples: int) -> Iterator[Row]:
     yield Row(layer, PHASE, "add", "int8", 3 * tensors * samples)
 
 
-def _eoq(step: Step) -> Iterator[Row]:
+def _eoq(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
     """A and E with an exponent a sample, G with one a tensor (`golden.layers`)."""
-    samples = step.batch
+    samples, n = step.batch, step.elements(layer.name)
     measured = step.conventions.exponents != "lagged"
-    flow = step.dataflow
-    for tensor in (*flow.activations, *flow.errors):
-        yield from _convert(tensor, "int32", step.elements(tensor), measured=measured)
-        yield Row(tensor, PHASE, "add", "int8", samples)
-    for layer in step.network:
-        yield from _eoq_layer(step, layer)
-        sources = len(step.error_sources[layer.name])
-        if layer.name in step.learned and sources > 1:
-            yield from _align(layer.name, sources, step.elements(layer.name), samples)
+    for _ in range(conversions):
+        yield from _convert(layer.name, "int32", n, measured=measured)
+        yield Row(layer.name, PHASE, "add", "int8", samples)
+    yield from _eoq_layer(step, layer)
+    sources = len(step.error_sources[layer.name])
+    if layer.name in step.learned and sources > 1:
+        yield from _align(layer.name, sources, n, samples)
 
 
 def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
@@ -131,29 +138,27 @@ def _scale_samples(layer: str, samples: int) -> Iterator[Row]:
     yield Row(layer, PHASE, "compare", "int8", samples - 1)
 
 
-def _wageubn(step: Step) -> Iterator[Row]:
+def _wageubn(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
     """W, gamma and beta from 24 bits (shift, clip); A (shift, not clipped); mean and deviation,
     x-hat; E behind the activation and again behind normalisation, both with a measured scale; G
     measured and stochastic."""
-    for layer in step.network:
-        name, n = layer.name, step.elements(layer.name)
-        learned = name in step.learned
-        narrow = isinstance(layer.operator, WEIGHTED) and name not in step.full_precision
-        if isinstance(layer.operator, Normalization):
-            channels = layer.shape[0]
-            yield from _convert(name, "int16", 2 * channels + n, measured=False, clipped=False)
-            yield from _convert(name, "int24", 2 * channels, measured=False)
-            if learned:
-                yield from _convert(name, "int16", n)
-                yield from _convert(name, "int16", 2 * channels, random=True)
-        elif narrow:
-            weights = math.prod(step.parameters[layer.name]["weight"])
-            yield from _convert(name, "int24", weights, measured=False)
-            if learned:
-                yield from _convert(name, "int16", n)
-                yield from _convert(name, "int32", weights, random=True)
-    for tensor in _operands(step):
-        yield from _convert(tensor, "int16", step.elements(tensor), measured=False, clipped=False)
+    name, n = layer.name, step.elements(layer.name)
+    learned = name in step.learned
+    if isinstance(layer.operator, Normalization):
+        channels = layer.shape[0]
+        yield from _convert(name, "int16", 2 * channels + n, measured=False, clipped=False)
+        yield from _convert(name, "int24", 2 * channels, measured=False)
+        if learned:
+            yield from _convert(name, "int16", n)
+            yield from _convert(name, "int16", 2 * channels, random=True)
+    elif isinstance(layer.operator, WEIGHTED) and name not in step.full_precision:
+        weights = math.prod(step.parameters[name]["weight"])
+        yield from _convert(name, "int24", weights, measured=False)
+        if learned:
+            yield from _convert(name, "int16", n)
+            yield from _convert(name, "int32", weights, random=True)
+    for _ in range(conversions):
+        yield from _convert(name, "int16", n, measured=False, clipped=False)
 
 
 def _operands(step: Step) -> list[str]:
@@ -183,18 +188,19 @@ def _affine(layer: str, n: int, *, measured: bool = True, random: bool = False) 
         yield Row(layer, PHASE, "random", "int16", n)
 
 
-def _range_bn(step: Step) -> Iterator[Row]:
+def _range_bn(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
     """Affine 8-bit conversion of W and A to nearest and of E stochastically, and once more of E to
     16 bits for the weight gradient, on the same measured range."""
-    for layer in step.weighted:
-        yield from _affine(layer.name, math.prod(step.parameters[layer.name]["weight"]))
-        if layer.name in step.learned:
-            n = step.elements(layer.name)
-            if layer.inputs[0] in step.learned:
-                yield from _affine(layer.name, n, random=True)
-            yield from _affine(layer.name, n, measured=layer.inputs[0] not in step.learned)
-    for tensor in _operands(step):
-        yield from _affine(tensor, step.elements(tensor))
+    name, n = layer.name, step.elements(layer.name)
+    if isinstance(layer.operator, WEIGHTED):
+        yield from _affine(name, math.prod(step.parameters[name]["weight"]))
+        if name in step.learned:
+            below = layer.inputs[0] in step.learned
+            if below:
+                yield from _affine(name, n, random=True)
+            yield from _affine(name, n, measured=not below)
+    for _ in range(conversions):
+        yield from _affine(name, n)
 
 
 def waiting_tensors(step: Step) -> Iterator[tuple[str, int]]:

@@ -152,6 +152,28 @@ class Step:
         }
 
     @cached_property
+    def kinds(self) -> Mapping[str, tuple[object, ...]]:
+        """All that a layer's own counts depend on, but for its name, by layer.
+
+        Deep networks repeat themselves: layers of one kind are counted once.
+        """
+        learned, sources, used, full = (
+            self.learned, self.error_sources, self.used, self.full_precision,
+        )  # fmt: skip
+        return {
+            layer.name: (
+                layer.operator,
+                layer.input_shapes,
+                layer.name in learned,
+                tuple([source in learned for source in layer.inputs]),
+                layer.name in full,
+                len(sources[layer.name]),
+                layer.name in used,
+            )
+            for layer in self.network
+        }
+
+    @cached_property
     def full_precision(self) -> frozenset[str]:
         """Weighted layers that the scheme leaves in fp32."""
         if not self.scheme.full_precision_ends or not self.weighted:

@@ -15,7 +15,7 @@ a measured scale leave the chip where half the buffer does not hold them.
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -340,20 +340,33 @@ def _transfers(step: Step, buffer: Bytes) -> Iterator[Transfer]:
     products: dict[str, list[MatrixProduct]] = {}
     for product in matrix_products(step):
         products.setdefault(product.layer, []).append(product)
+    known: dict[tuple[object, ...], list[Transfer]] = {}
     for layer in step.network:
-        if layer.name in products:
-            yield from _product_transfers(step, layer, buffer, products[layer.name])
-        yield from _elementwise(step, layer)
-        yield from _forks(step, layer)
-        if layer.name in step.learned and step.parameters[layer.name]:
-            yield _update(step, layer)
+        kind = (*step.kinds[layer.name], layer.name in products and _result_bits(step, layer))
+        if kind not in known:
+            known[kind] = list(_layer_transfers(step, layer, buffer, products))
+            yield from known[kind]
+        else:
+            for one in known[kind]:
+                yield Transfer(layer.name, *one[1:])
     yield from _normalizations(step, buffer)
     for name, elements in waiting_tensors(step):
         leaves = 2 * _SUM_BYTES * elements > buffer
-        if np.any(leaves):
+        if leaves if isinstance(leaves, bool) else leaves.any():
             total = 2 * _SUM_BYTES * step.elements(name)
             second = _if(leaves, total, 0)
             yield Transfer(name, "quantization", "second pass", "dram", 0, second)
+
+
+def _layer_transfers(
+    step: Step, layer: Layer, buffer: Bytes, products: Mapping[str, list[MatrixProduct]]
+) -> Iterator[Transfer]:
+    if layer.name in products:
+        yield from _product_transfers(step, layer, buffer, products[layer.name])
+    yield from _elementwise(step, layer)
+    yield from _forks(step, layer)
+    if layer.name in step.learned and step.parameters[layer.name]:
+        yield _update(step, layer)
 
 
 def _update(step: Step, layer: Layer) -> Transfer:
