@@ -20,7 +20,7 @@ from cocotb_tools.runner import get_runner
 from cosim import tools
 from golden.errors import CheckError, InputError
 
-__all__ = ["SIMULATORS", "TOP", "Build", "build", "cache_folder"]
+__all__ = ["SIMULATORS", "TOP", "Build", "build", "cache_folder", "require"]
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -57,6 +57,21 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path(base) / "eoqkit"
 
 
+def require(simulator: str) -> tools.Tool:
+    """Return the simulator's compiler, if all that it needs is there.
+
+    Raises InputError for an unknown simulator, and for a tool that is missing or too old.
+    """
+    if simulator not in SIMULATORS:
+        raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
+    needed = (
+        ("verilator", "g++", "make", "perl") if simulator == "verilator" else ("iverilog", "vvp")
+    )
+    found = [tools.find(name) for name in needed]
+    tools.libpython()
+    return found[0]
+
+
 def build(
     sources: Mapping[str, str], simulator: str, *, waves: bool = False, coverage: bool = False
 ) -> Build:
@@ -80,17 +95,9 @@ def build(
     CheckError
         If the compiler refuses the Verilog; the message ends with what it said.
     """
-    if simulator not in SIMULATORS:
-        raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
+    tool = require(simulator)
     if coverage and simulator != "verilator":
         raise InputError(f"coverage requires the simulator verilator, got {simulator!r}")
-    tool = tools.verilator() if simulator == "verilator" else tools.icarus()
-    if simulator == "verilator":
-        for needed in (tools.compiler, tools.make, tools.perl):
-            needed()
-    else:
-        tools.vvp()
-    tools.libpython()
     key = hashlib.sha256()
     recipe = (simulator, tool.version, waves, coverage, str(cocotb_tools.config.libs_dir))
     for part in (*map(str, recipe), Path(__file__).read_text(), *_flatten(sources)):

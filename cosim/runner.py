@@ -13,7 +13,7 @@ import pandas as pd
 from cocotb_tools.runner import get_runner
 from numpy.typing import NDArray
 
-from cosim.build import TIMESCALE, TOP, Build, build, cache_folder
+from cosim.build import TIMESCALE, TOP, Build, build, cache_folder, require
 from cosim.job import Job, Outcome, read_outcome, write, write_batches
 from cosim.step import dense_layers
 from golden import data, networks
@@ -171,6 +171,7 @@ def cosimulate(
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
     learning_rate_shift(batch)
+    require(simulator)
     config = configure(network, array)
     if sources is None:
         # Imported here: emission brings Amaranth, which a mutated or a given source does without.

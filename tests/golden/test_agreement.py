@@ -12,7 +12,7 @@ from golden.schemes import EOQ
 _USED_MULTIPLIER_BITS = 6
 
 
-@pytest.mark.parametrize("name", ["resnet8", "resnet20"])
+@pytest.mark.parametrize("name", ["resnet8", pytest.param("resnet20", marks=pytest.mark.slow)])
 def test_integer_gradients_point_where_floating_point_ones_do(name: str) -> None:
     digits = data.load("digits")
     network = EOQ.rewrite(zoo.BUILT_IN[name](input_shape=(1, 8, 8)))

@@ -153,7 +153,15 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "a" / "b" / "eoq_core.v").read_text() == "text\n"
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (3, 2), (4, 4)])
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (1, 1),
+        (1, 3),
+        pytest.param(3, 2, marks=pytest.mark.slow),
+        pytest.param(4, 4, marks=pytest.mark.slow),
+    ],
+)
 def test_verilator_and_icarus_accept_it(rows: int, columns: int, tmp_path: Path) -> None:
     verilator, iverilog = need("verilator"), need("iverilog")
     config = CoreConfig(rows=rows, columns=columns, accumulator_bits=32 - 8 * (rows > 1))
@@ -280,7 +288,7 @@ def replay(
     return done.stdout
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 2)])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), pytest.param(3, 2, marks=pytest.mark.slow)])
 def test_the_verilog_does_in_every_cycle_what_amaranth_simulates(
     rows: int, columns: int, job_maker: Any, tmp_path: Path
 ) -> None:
@@ -307,6 +315,7 @@ def test_a_reset_at_any_time_leaves_nothing_behind(
     assert said == f"{len(trace)} cycles, 0 differ\n"
 
 
+@pytest.mark.slow
 def test_a_wrong_rounding_constant_reaches_the_verilog_and_shows(
     emitted: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
