@@ -129,7 +129,9 @@ def test_two_processes_write_the_same_bytes(whole, spec, tmp_path):
 
 
 def test_a_dask_cluster_writes_the_same_bytes(whole, spec, tmp_path):
-    distributed = pytest.importorskip("distributed")
+    # Imported here: it takes a second, and no other test needs it.
+    import distributed
+
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options, processes=False, protocol="tcp://") as cluster:
         assert cluster.scheduler_address.startswith("tcp://")
