@@ -67,6 +67,7 @@ def test_wrong_rounding_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_core_that_counts_its_cycles_wrongly_is_caught() -> None:
     """The testbench counts for itself: a counter that starts one too high does not get away."""
     mutant = dict(core())
@@ -78,6 +79,7 @@ def test_a_core_that_counts_its_cycles_wrongly_is_caught() -> None:
         cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=1, sources=mutant)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_wrong_about_cycles_fails_the_run() -> None:
     result = cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=1)
     assert result.summary()["passed"]
@@ -129,6 +131,7 @@ def write_onnx(path: Path, inputs: int) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+@pytest.mark.slow
 def test_an_onnx_file_trains_on_the_rtl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_onnx(tmp_path / "own.onnx", 64)

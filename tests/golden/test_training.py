@@ -84,7 +84,10 @@ def test_codes_are_8_bits_and_the_rest_as_wide_as_it_says(name: str, digits: dat
         assert np.abs(values).max() < 1 << (bits - 1), key
 
 
-@pytest.mark.parametrize(("name", "steps", "least"), [("mlp", 200, 0.94), ("resnet8", 40, 0.5)])
+@pytest.mark.parametrize(
+    ("name", "steps", "least"),
+    [("mlp", 200, 0.94), pytest.param("resnet8", 40, 0.5, marks=pytest.mark.slow)],
+)
 def test_it_learns_the_digits(name: str, steps: int, least: float, digits: data.Dataset) -> None:
     it = model(name)
     train(it, digits, steps)
