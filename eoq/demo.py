@@ -48,7 +48,7 @@ def default_onnx() -> Path:
     return Path(spec.origin).parent / "backend/test/data/light/light_resnet50.onnx"
 
 
-def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoResult:
+def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
     """Do it all; the report goes to `output`, the Verilog to `output`/rtl.
 
     Raises
@@ -60,7 +60,7 @@ def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoR
     from cosim.runner import configure, cosimulate
     from eoq.comparison import assumptions_section, cost_sections, findings, highlights
     from eoq.verification import hardware_section, verification_line, verification_section
-    from eoq.versions import versions
+    from eoq.versions import command_line, versions
     from reports import Report, write
 
     teller.stage("looking for simulators")
@@ -102,7 +102,7 @@ def run(output: Path, onnx: Path | None, command: str, teller: _Teller) -> DemoR
     passed = all(result.summary()["passed"] for result in runs)
     page = Report(
         title="eoq demo: from arithmetic to hardware, one training step",
-        command=command,
+        command=command_line(),
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         verdict="PASS" if passed else "FAIL",
         summary=[

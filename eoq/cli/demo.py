@@ -36,9 +36,8 @@ def demo(onnx: Path | None, output: Path) -> None:
     from eoq.comparison import findings
     from eoq.verification import verification_line
 
-    command = "eoq demo" + (f" --onnx {onnx}" if onnx else "")
     with Progress(job.STAGES) as progress:
-        result = job.run(output, onnx, command, progress)
+        result = job.run(output, onnx, progress)
     click.echo(f"report  {result.report}")
     click.echo(f"{'PASS' if result.passed else 'FAIL'}    eoq demo")
     for costs in result.costs:

@@ -54,7 +54,7 @@ def report(
     """
     from eoq.api import cost
     from eoq.comparison import assumptions_section, cost_sections, findings, highlights
-    from eoq.versions import versions
+    from eoq.versions import command_line, versions
     from reports import Report, write
 
     with Progress() as progress:
@@ -73,7 +73,7 @@ def report(
         progress.say("drawing")
         page = Report(
             title="Cost of a training step: " + ", ".join(c[0].step.network.name for c in costs),
-            command=click.get_current_context().command_path + " " + " ".join(networks),
+            command=command_line(),
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             summary=[line for each in costs for line in findings(each)],
             highlights=highlights(costs[0]),

@@ -79,6 +79,8 @@ def test_demo_fails_when_the_rtl_rounds_wrongly(
 def test_report_of_several_networks(tmp_path: Path) -> None:
     done = eoq("report", "resnet18", "mlp", "--batch", "4", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    # The page says the whole command, options included: it is how a reader checks the numbers.
+    assert "eoq report resnet18 mlp --batch 4 -o out" in (tmp_path / "out/index.html").read_text()
     macs = pd.read_csv(tmp_path / "out/tables/macs.csv")
     counts = macs[macs.network == "resnet18"].set_index("phase")["count"]
     assert counts["forward"] == 4 * 1_814_073_344
