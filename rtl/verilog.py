@@ -16,10 +16,10 @@ from amaranth.lib import wiring
 
 from rtl.config import CoreConfig
 from rtl.core import Core
-from rtl.hierarchy import Emission
+from rtl.hierarchy import Emission, SharedComponent
 from rtl.integration import file_list, fusesoc_core, port_map, waivers
 
-__all__ = ["emit", "write"]
+__all__ = ["convert", "emit", "write"]
 
 
 def emit(config: CoreConfig) -> dict[str, str]:
@@ -67,9 +67,20 @@ def _umask() -> int:
 
 
 def _verilog(config: CoreConfig) -> str:
+    return convert(Core(config=config), "eoq_core")
+
+
+def convert(component: wiring.Component, name: str) -> str:
+    """Verilog of any component as module `name`, with the shared modules it places.
+
+    A `SharedComponent` keeps its own module name, and has no reset port.
+    """
     emission = Emission()
-    core = Core(config=config)
-    texts = [rtlil.convert(core, name="eoq_core", platform=emission, emit_src=False)]
+    if isinstance(component, SharedComponent):
+        emission.modules[component.module_name] = component
+        texts = []
+    else:
+        texts = [rtlil.convert(component, name=name, platform=emission, emit_src=False)]
     # Emitting a shared component may bring in others (the element its multiplier).
     emitted: set[str] = set()
     while waiting := [name for name in emission.modules if name not in emitted]:

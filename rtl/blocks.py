@@ -1,0 +1,110 @@
+"""The blocks that can be synthesised on their own: name -> component.
+
+One entry a block. A factory imports what it makes when it is called, so that the names alone cost
+nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from golden.errors import InputError
+from rtl.config import CoreConfig
+
+if TYPE_CHECKING:
+    from amaranth.lib.wiring import Component
+
+__all__ = ["BLOCKS", "make"]
+
+
+def _pe(config: CoreConfig) -> "Component":
+    from rtl.mac_array import ProcessingElement
+
+    return ProcessingElement(accumulator_bits=config.accumulator_bits)
+
+
+def _multiplier(config: CoreConfig) -> "Component":
+    from rtl.multiplier import Multiplier
+
+    return Multiplier()
+
+
+def _mac_array(config: CoreConfig) -> "Component":
+    from rtl.mac_array import MacArray
+
+    return MacArray(
+        rows=config.rows, columns=config.columns, accumulator_bits=config.accumulator_bits
+    )
+
+
+def _matrix_unit(config: CoreConfig) -> "Component":
+    from rtl.matrix_unit import MatrixUnit
+
+    return MatrixUnit(config=config)
+
+
+def _quantizer(config: CoreConfig) -> "Component":
+    from golden.formats import QuantSpec, Rounding
+    from rtl.quantizer import Quantizer
+
+    return Quantizer(spec=QuantSpec(width_in=32, width_out=8, rounding=Rounding.STOCHASTIC))
+
+
+def _quantize_unit(config: CoreConfig) -> "Component":
+    from rtl.quantize_unit import QuantizeUnit
+
+    return QuantizeUnit(config=config)
+
+
+def _update_lane(config: CoreConfig) -> "Component":
+    from rtl.update_unit import UpdateLane
+
+    return UpdateLane()
+
+
+def _update_unit(config: CoreConfig) -> "Component":
+    from rtl.update_unit import UpdateUnit
+
+    return UpdateUnit(config=config)
+
+
+def _loss_unit(config: CoreConfig) -> "Component":
+    from rtl.loss_unit import LossUnit
+
+    return LossUnit(config=config)
+
+
+def _core(config: CoreConfig) -> "Component":
+    from rtl.core import Core
+
+    return Core(config=config)
+
+
+BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
+    {
+        "multiplier": _multiplier,
+        "pe": _pe,
+        "mac_array": _mac_array,
+        "matrix_unit": _matrix_unit,
+        "quantizer": _quantizer,
+        "quantize_unit": _quantize_unit,
+        "update_lane": _update_lane,
+        "update_unit": _update_unit,
+        "loss_unit": _loss_unit,
+        "core": _core,
+    }
+)
+"""Block name -> what makes it for a core's configuration."""
+
+
+def make(block: str, config: CoreConfig) -> "Component":
+    """Return the component of `block`.
+
+    Raises
+    ------
+    InputError
+        If there is no such block.
+    """
+    if block not in BLOCKS:
+        raise InputError(f"block must be one of {', '.join(BLOCKS)}, not {block!r}")
+    return BLOCKS[block](config)

@@ -1,0 +1,25 @@
+"""Every block of the registry becomes Verilog with a module of its own."""
+
+import re
+
+import pytest
+
+from golden.errors import InputError
+from rtl.blocks import BLOCKS, make
+from rtl.config import CoreConfig
+from rtl.verilog import convert
+
+SMALL = CoreConfig(rows=2, columns=1, accumulator_depth=4, tensor_depth=4, loss_classes=4)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_block_is_a_module(block: str) -> None:
+    text = convert(make(block, SMALL), f"eoq_{block}")
+    modules = re.findall(r"^module (\S+)\(", text, re.MULTILINE)
+    assert f"eoq_{block}" in modules
+    assert len(modules) == len(set(modules))
+
+
+def test_an_unknown_block_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"^block must be one of multiplier, pe, .*not 'pee'$"):
+        make("pee", SMALL)
