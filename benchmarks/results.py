@@ -1,0 +1,230 @@
+"""The results table: scheme x network x batch on two data sets, several seeds a cell.
+
+    python benchmarks/results.py                     train what docs/results.csv lacks, then print
+    python benchmarks/results.py --print             only print the table, as docs/results.md has it
+    python benchmarks/results.py --again --data digits --network resnet8 --scheme eoq --batch 64
+                                                     train these rows anew and compare
+
+`--data`, `--network`, `--scheme`, `--batch` and `--seed` may be repeated and choose rows. Every
+finished row is written at once (to a temporary name, then renamed), so that a run that is killed
+continues. The rule for what is a row is below; choices of the recipe were made elsewhere, on
+validation images, and the test part is read once a run, after the last epoch.
+"""
+
+import argparse
+import csv
+import os
+import statistics
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+# One thread a process: results do not depend on it, and two rows at a time fill two cores.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+TABLE = Path(__file__).parent.parent / "docs" / "results.csv"
+
+SCHEMES = ("eoq", "fp32-fixup", "fp32-bn", "wageubn", "range-bn")
+NETWORKS = ("resnet8", "resnet20")
+BATCHES = (1, 4, 16, 64)
+SEEDS = (0, 1, 2)
+
+DIVERGED = "diverged"
+"""In place of a digest: the run ended in parameters that are not finite."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """How much of a data set a row trains on: all images, or the first so many."""
+
+    epochs: int
+    images: int | None = None
+
+
+# Batch 1 takes a step an image: parts of Fashion-MNIST keep the whole table within hours.
+PARTS = {"digits": Part(epochs=16), "fashion-mnist": Part(epochs=4, images=5000)}
+
+# All of Fashion-MNIST, at the batch the recipe was tuned for.
+FULL = {("fashion-mnist", "resnet8", scheme, 64): Part(epochs=10) for scheme in SCHEMES[:3]}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run. `images` is what it trains on; accuracies are shares of 1."""
+
+    data: str
+    images: int
+    network: str
+    scheme: str
+    batch: int
+    epochs: int
+    seed: int
+    validation_accuracy: float = float("nan")
+    test_accuracy: float = float("nan")
+    parameters_sha256: str = ""
+
+    @property
+    def cell(self) -> tuple[str, int, int, str, str, int]:
+        """What rows of one mean have in common."""
+        return (self.data, self.images, self.epochs, self.network, self.scheme, self.batch)
+
+    @property
+    def run(self) -> tuple:
+        """What names the run, without its outcome."""
+        return (*self.cell, self.seed)
+
+
+def plan() -> list[Row]:
+    """All rows, in the order in which they are trained."""
+    from golden import data
+
+    rows = []
+    sizes = {name: len(data.load(name).train) for name in PARTS}
+    for (name, network, scheme, batch), part in FULL.items():
+        rows += [Row(name, part.images or sizes[name], network, scheme, batch, part.epochs, seed)
+                 for seed in SEEDS]  # fmt: skip
+    for name, part in PARTS.items():
+        for network in NETWORKS:
+            # Large batches are quick, and come first.
+            for batch in reversed(BATCHES):
+                rows += [
+                    Row(name, part.images or sizes[name], network, scheme, batch, part.epochs, seed)
+                    for scheme in SCHEMES
+                    for seed in SEEDS
+                ]
+    return rows
+
+
+def train(row: Row) -> Row:
+    """Train one row."""
+    from golden import data, networks, trainer
+
+    dataset = data.load(row.data)
+    if row.images < len(dataset.train):
+        # Test and validation part stay whole; the mean pixel is that of what is trained on.
+        dataset = data.make_dataset(
+            dataset.name, dataset.train[slice(row.images)], dataset.validation, dataset.test
+        )
+    network = networks.load(row.network, input_shape=dataset.shape, classes=dataset.classes)
+    try:
+        outcome = trainer.train(
+            network, dataset, scheme=row.scheme, epochs=row.epochs, batch=row.batch, seed=row.seed
+        )
+    except trainer.InputError as error:
+        if "finite" not in str(error):
+            raise
+        # A float scheme ran away: that is a result, and has no accuracy.
+        return replace(row, parameters_sha256=DIVERGED)
+    return replace(
+        row,
+        validation_accuracy=outcome.curve[-1],
+        test_accuracy=outcome.test_accuracy,
+        parameters_sha256=outcome.parameters_sha256,
+    )
+
+
+def read() -> dict[tuple, Row]:
+    """Rows of the table by the run they are of."""
+    if not TABLE.exists():
+        return {}
+    kinds = {name: field.type for name, field in Row.__dataclass_fields__.items()}
+    with TABLE.open(newline="") as file:
+        rows = [
+            Row(**{name: kinds[name](text) for name, text in record.items()})
+            for record in csv.DictReader(file)
+        ]
+    return {row.run: row for row in rows}
+
+
+def write(rows: Iterable[Row]) -> None:
+    """Write the table, sorted, by way of a temporary name."""
+    ordered = sorted(rows, key=lambda row: row.run)
+    temporary = TABLE.with_suffix(".tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(Row.__dataclass_fields__), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in ordered)
+    temporary.replace(TABLE)
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """Mean and standard error of the test accuracy, one table a data set and network."""
+    cells: dict[tuple, list[Row]] = {}
+    for row in rows:
+        cells.setdefault(row.cell, []).append(row)
+    groups: dict[tuple, dict[tuple[str, int], list[Row]]] = {}
+    for (data, images, epochs, network, scheme, batch), found in sorted(cells.items()):
+        groups.setdefault((data, images, epochs, network), {})[scheme, batch] = found
+    lines = []
+    for (data, images, epochs, network), group in groups.items():
+        batches = sorted({batch for _, batch in group})
+        lines += [
+            f"### {network}, {data}: {images:,} images, {epochs} epochs", "",
+            "| scheme | " + " | ".join(f"batch {batch}" for batch in batches) + " |",
+            "|---" * (len(batches) + 1) + "|",
+        ]  # fmt: skip
+        for scheme in SCHEMES:
+            texts = [_cell(group.get((scheme, batch), [])) for batch in batches]
+            if any(texts):
+                lines.append(f"| {scheme} | " + " | ".join(texts) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(rows: list[Row]) -> str:
+    values = [100 * row.test_accuracy for row in rows if row.parameters_sha256 != DIVERGED]
+    text = f"{statistics.mean(values):.2f}" if values else ""
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+    notes = [f"of {len(values)}"] if 0 < len(values) != len(SEEDS) else []
+    notes += [f"{len(rows) - len(values)} diverged"] if len(rows) > len(values) else []
+    return text + (f" ({', '.join(notes)})" if notes else "")
+
+
+def main() -> None:
+    """Train, or compare, or print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--print", action="store_true", dest="only_print")
+    parser.add_argument("--again", action="store_true", help="train anew and compare")
+    parser.add_argument("--workers", type=int, default=2)
+    for name, kind in (("data", str), ("network", str), ("scheme", str), ("batch", int),
+                       ("seed", int), ("images", int)):  # fmt: skip
+        parser.add_argument(f"--{name}", type=kind, action="append")
+    options = parser.parse_args()
+    known = read()
+    if options.only_print:
+        print(markdown(known.values()))
+        return
+    chosen = [
+        row for row in plan()
+        if all(getattr(row, name) in wanted
+               for name in ("data", "network", "scheme", "batch", "seed", "images")
+               if (wanted := getattr(options, name)))
+        and (options.again == (row.run in known))
+    ]  # fmt: skip
+    print(f"{len(chosen)} rows to train, {len(known)} in {TABLE.name}", flush=True)
+    different = 0
+    with ProcessPoolExecutor(options.workers, max_tasks_per_child=1) as pool:
+        for future in as_completed([pool.submit(train, row) for row in chosen]):
+            row = future.result()
+            line = (f"{row.data} {row.images} {row.network} {row.scheme} batch {row.batch} seed "
+                    f"{row.seed}: test {100 * row.test_accuracy:.2f} %")  # fmt: skip
+            if options.again:
+                same = known[row.run] == row
+                different += not same
+                line += " as in the table" if same else f", the table has {known[row.run]}"
+            else:
+                # Read again: another process may have added rows in the meantime.
+                known = read() | {row.run: row}
+                write(known.values())
+            print(line, flush=True)
+    if not options.again:
+        print(markdown(known.values()))
+    sys.exit(1 if different else 0)
+
+
+if __name__ == "__main__":
+    main()
