@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from golden.channel_shuffle import shuffled
+from golden.classifier import split_classifier
 from golden.errors import InputError
 from golden.float_layers import (
     AddLayer,
@@ -18,6 +20,7 @@ from golden.float_layers import (
     RectifierLayer,
     ReshapeLayer,
     ShiftLayer,
+    ShuffleLayer,
     SoftConversions,
     StretchLayer,
 )
@@ -37,6 +40,7 @@ from golden.network import (
     AveragePool,
     ChannelBias,
     ChannelMultiplier,
+    ChannelShuffle,
     Concat,
     Convolution,
     Dropout,
@@ -104,13 +108,9 @@ def build_float(
 
     Raises InputError that names the layer when an operator cannot be trained.
     """
-    linear = [layer.name for layer in network if isinstance(layer.operator, Linear)]
-    if not linear or linear[-1] != network.output:
-        raise InputError(
-            f"network {network.name!r}: training requires a linear classifier at the end"
-        )
+    network, classifier = split_classifier(network)
     normalized = any(isinstance(layer.operator, Normalization) for layer in network)
-    scales = branch_scales(network) | {linear[-1]: math.sqrt(0.5) if normalized else 0.0}
+    scales = branch_scales(network) | {classifier: math.sqrt(0.5) if normalized else 0.0}
     builder = _Builder(network, scales, np.random.default_rng(seed), Noise(seed), dtype)
     layers = {layer.name: builder.layer(layer, parts or Parts()) for layer in network}
     return FloatModel(network, layers, builder.noise)
@@ -176,6 +176,8 @@ class _Builder:
                 return ReshapeLayer(layer.shape)
             case Pad(amounts=amounts):
                 return PadLayer(amounts)
+            case ChannelShuffle(groups=groups):
+                return ShuffleLayer(shuffled(layer.shape[0], groups))
             case GlobalAveragePool():
                 return GlobalAverageLayer()
             case GlobalMaxPool():

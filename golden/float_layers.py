@@ -23,6 +23,7 @@ __all__ = [
     "RectifierLayer",
     "ReshapeLayer",
     "ShiftLayer",
+    "ShuffleLayer",
     "SoftConversions",
     "StretchLayer",
     "channel_shape",
@@ -239,6 +240,22 @@ class PadLayer(FloatLayer):
     def backward(self, error: Floats, needed: bool) -> list[Floats]:
         """Cut."""
         return [error[self._inner]]
+
+
+class ShuffleLayer(FloatLayer):
+    """Channels in another order."""
+
+    def __init__(self, order: NDArray[np.int64]) -> None:
+        super().__init__()
+        self._order = order
+
+    def forward(self, inputs: Sequence[Floats], training: bool) -> Floats:
+        """Reorder."""
+        return inputs[0][:, self._order]
+
+    def backward(self, error: Floats, needed: bool) -> list[Floats]:
+        """Put back."""
+        return [error[:, np.argsort(self._order)]]
 
 
 class DropoutLayer(FloatLayer):

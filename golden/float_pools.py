@@ -1,12 +1,14 @@
 """Pooling in floating point."""
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from golden.float_layers import FloatLayer, Floats
 from golden.network import AveragePool, MaxPool
-from golden.values import zero_planes
+from golden.windows import Windows, first_largest
 
 __all__ = ["GlobalAverageLayer", "GlobalMaxLayer", "WindowAverageLayer", "WindowMaxLayer"]
 
@@ -45,51 +47,20 @@ class GlobalMaxLayer(FloatLayer):
 
 
 class _WindowLayer(FloatLayer):
-    """Taps of all windows at once: as many slices as a window has positions."""
-
     def __init__(self, operator: MaxPool | AveragePool) -> None:
         super().__init__()
         self._operator = operator
+        self._taps = math.prod(operator.kernel)
 
-    def _start(self, x: Floats, fill: float) -> None:
-        """Pad as far as the last window reaches, which is further if lengths are rounded up."""
-        o = self._operator
-        self._shape = x.shape
-        self._positions = o.positions(x.shape[1:])
-        top, left, bottom, right = o.padding
-        reach = [
-            (n - 1) * stride + (k - 1) * dilation + 1
-            for n, stride, k, dilation in zip(
-                self._positions, o.stride, o.kernel, o.dilation, strict=True
-            )
-        ]
-        height = max(x.shape[2] + top + bottom, reach[0])
-        width = max(x.shape[3] + left + right, reach[1])
-        self._padded = (*x.shape[:2], height, width)
-        self._inside = (
-            slice(None), slice(None), slice(top, top + x.shape[2]), slice(left, left + x.shape[3]),
-        )  # fmt: skip
-        self._planes = zero_planes(self._padded, x.dtype)
-        if fill:
-            self._planes[...] = fill
-        self._planes[self._inside] = x
+    def _start(self, x: Floats) -> None:
+        self._windows = Windows(self._operator, *x.shape[2:])
 
-    def _taps(self) -> list[tuple[slice, ...]]:
-        o = self._operator
-        return [
-            (
-                slice(None),
-                slice(None),
-                *(
-                    slice(tap * dilation, tap * dilation + (n - 1) * stride + 1, stride)
-                    for tap, dilation, n, stride in zip(
-                        (y, x), o.dilation, self._positions, o.stride, strict=True
-                    )
-                ),
-            )
-            for y in range(o.kernel[0])
-            for x in range(o.kernel[1])
-        ]
+    def _scatter(self, parts: Iterable[Floats], like: Floats) -> Floats:
+        """Sum of the taps' parts, where they came from."""
+        result = self._windows.zeros(like)
+        for tap, part in zip(self._windows.taps(), parts, strict=True):
+            result[tap] += part
+        return result[self._windows.inside]
 
 
 class WindowMaxLayer(_WindowLayer):
@@ -97,22 +68,16 @@ class WindowMaxLayer(_WindowLayer):
 
     def forward(self, inputs: Sequence[Floats], training: bool) -> Floats:
         """Take the largest."""
-        self._start(inputs[0], -np.inf)
-        first, *others = self._taps()
-        result = self._planes[first].copy()
-        self._winner = np.zeros_like(result, dtype=np.int32)
-        for number, tap in enumerate(others, start=1):
-            larger = self._planes[tap] > result
-            np.copyto(result, self._planes[tap], where=larger)
-            self._winner[larger] = number
-        return result
+        (x,) = inputs
+        self._start(x)
+        planes = self._windows.pad(x, -np.inf)
+        largest, self._place = first_largest(planes[tap] for tap in self._windows.taps())
+        return largest
 
     def backward(self, error: Floats, needed: bool) -> list[Floats]:
         """Put the error where the maximum was."""
-        result = zero_planes(self._padded, error.dtype)
-        for number, tap in enumerate(self._taps()):
-            result[tap] += error * (self._winner == number)
-        return [result[self._inside]]
+        parts = (error * (self._place == number) for number in range(self._taps))
+        return [self._scatter(parts, error)]
 
 
 class WindowAverageLayer(_WindowLayer):
@@ -121,19 +86,19 @@ class WindowAverageLayer(_WindowLayer):
     def forward(self, inputs: Sequence[Floats], training: bool) -> Floats:
         """Average."""
         (x,) = inputs
-        self._start(np.ones_like(x[:1, :1]), 0)
-        self._count = sum(self._planes[tap] for tap in self._taps())
-        self._start(x, 0)
-        first, *others = self._taps()
-        total = self._planes[first].copy()
+        self._start(x)
+        self._count = self._sum(np.ones_like(x[:1, :1]))
+        return self._sum(x) / self._count
+
+    def _sum(self, x: Floats) -> Floats:
+        planes = self._windows.pad(x)
+        first, *others = self._windows.taps()
+        total = planes[first].copy()
         for tap in others:
-            total += self._planes[tap]
-        return total / self._count
+            total += planes[tap]
+        return total
 
     def backward(self, error: Floats, needed: bool) -> list[Floats]:
         """Spread."""
-        result = zero_planes(self._padded, error.dtype)
         shared = error / self._count
-        for tap in self._taps():
-            result[tap] += shared
-        return [result[self._inside]]
+        return [self._scatter(itertools.repeat(shared, self._taps), error)]

@@ -99,11 +99,16 @@ def align_errors(errors: Value, other_exponent: Integers | int, key: int) -> tup
 
 
 def sum_samples(sums: Integers, exponent: Integers) -> Gradient:
-    """Gradient of a scalar from one sum a sample, (samples,), each with an exponent of its own."""
-    live = sums != 0
+    """Gradient of a scalar, or of one a channel, from its sums over each sample.
+
+    `sums` is (samples,) or (samples, channels), `exponent` (samples,): samples come to the coarsest
+    exponent among those with a sum that is not zero, rounding half up.
+    """
+    rows = sums.reshape(len(sums), -1)
+    live = rows.any(axis=1)
     common = int(exponent[live].min()) if live.any() else 0
-    aligned = rounding_shift(sums, np.where(live, exponent - common, 0))
-    return Gradient(aligned.sum(keepdims=True), common)
+    aligned = rounding_shift(rows, np.where(live, exponent - common, 0)[:, None])
+    return Gradient(aligned.sum(axis=0), common)
 
 
 def quantize_gradient(gradient: Integers) -> tuple[Integers, int]:

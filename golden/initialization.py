@@ -11,39 +11,33 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from golden.channel_scalars import ChannelBiasLayer, ChannelMultiplierLayer
+from golden.classifier import split_classifier
 from golden.convolution import ConvolutionLayer
 from golden.errors import InputError
+from golden.fixed_layers import fixed_layer
 from golden.formats import Integers
 from golden.gradients import Learned
 from golden.layers import (
     BIAS_EXPONENT,
     MULTIPLIER_EXPONENT,
-    AddLayer,
     BiasLayer,
     IntegerLayer,
     LinearLayer,
-    MeanLayer,
     MultiplierLayer,
-    RectifierLayer,
-    ReshapeLayer,
-    ShortcutLayer,
 )
 from golden.network import (
-    Activation,
-    Add,
-    AveragePool,
+    ChannelBias,
+    ChannelMultiplier,
     Convolution,
-    Flatten,
-    GlobalAveragePool,
     Layer,
     Linear,
     Network,
-    Pad,
-    Reshape,
     ScalarBias,
     ScalarMultiplier,
 )
 from golden.optimizer import SCALAR, WEIGHT
+from golden.reductions import check_reductions
 from golden.training import Model
 
 __all__ = ["branch_scales", "build"]
@@ -52,16 +46,14 @@ __all__ = ["branch_scales", "build"]
 def build(network: Network, seed: int) -> Model:
     """Integers for a network that the EOQ scheme has rewritten.
 
-    Raises InputError that names the layer when golden cannot train one of the operators.
+    Raises InputError that names the layer when golden cannot train one of the operators, or one
+    of its sums could pass 32 bits.
     """
     rng = np.random.default_rng(seed)
+    network, classifier = split_classifier(network)
+    check_reductions(network)
     scales = branch_scales(network)
-    linear = [layer.name for layer in network if isinstance(layer.operator, Linear)]
-    if not linear or linear[-1] != network.output:
-        raise InputError(
-            f"network {network.name!r}: training requires a linear classifier at the end"
-        )
-    scales[linear[-1]] = 0.0
+    scales[classifier] = 0.0
     layers = [_layer(network, layer, scales.get(layer.name, 1.0), rng) for layer in network]
     return Model(network, layers, seed)
 
@@ -107,24 +99,22 @@ def _layer(network: Network, layer: Layer, scale: float, rng: np.random.Generato
         case ScalarMultiplier():
             one = np.array([1 << MULTIPLIER_EXPONENT])
             return MultiplierLayer(layer.name, Learned.fresh(one, MULTIPLIER_EXPONENT, SCALAR))
-        case Activation(maximum=None, slope=0.0):
-            return RectifierLayer(layer.name)
-        case Add():
-            return AddLayer(layer.name)
-        case GlobalAveragePool():
-            return MeanLayer(layer.name)
-        case Flatten() | Reshape():
-            return ReshapeLayer(layer.name, layer.shape)
-        case AveragePool(kernel=(1, 1), padding=(0, 0, 0, 0), stride=stride):
-            return ShortcutLayer(layer.name, stride, (0, 0, 0, 0, 0))
-        case Pad(amounts=amounts):
-            return ShortcutLayer(layer.name, (1, 1), amounts)
-        case operator:
-            raise InputError(
-                f"network {network.name!r}, layer {layer.name!r}: integer training requires an "
-                "operator of docs/numerics.md, got "
-                f"{type(operator).__name__}"
-            )
+        case ChannelBias():
+            return ChannelBiasLayer(layer.name, _zeros(shapes))
+        case ChannelMultiplier():
+            ones = np.full(shapes["multiplier"], 1 << MULTIPLIER_EXPONENT)
+            learned = Learned.fresh(ones, MULTIPLIER_EXPONENT, SCALAR)
+            return ChannelMultiplierLayer(layer.name, learned)
+    try:
+        found = fixed_layer(layer)
+    except InputError as error:
+        raise InputError(f"network {network.name!r}, {error}") from error
+    if found is None:
+        raise InputError(
+            f"network {network.name!r}, layer {layer.name!r}: integer training requires an "
+            f"operator of docs/numerics.md, got {type(layer.operator).__name__}"
+        )
+    return found
 
 
 def _weight(shape: tuple[int, ...], fan: int, scale: float, rng: np.random.Generator) -> Learned:

@@ -81,6 +81,9 @@ class IntegerLayer(ABC):
         """Learned tensors by name."""
         return {}
 
+    def begin(self, keys: "Keys | None") -> None:  # noqa: B027 - most layers draw nothing
+        """Hear before a forward pass which random keys it has; None in inference."""
+
     @abstractmethod
     def forward(self, inputs: Sequence[Value]) -> Value:
         """Return the output."""
@@ -199,7 +202,8 @@ class MultiplierLayer(IntegerLayer):
 
     def _scaled(self, value: Value) -> Value:
         m8 = saturate(rounding_shift(self.multiplier.values, _MULTIPLIER_SHIFT), 8)
-        m8 = m8.astype(value.integers.dtype)
+        # One number, or one a channel.
+        m8 = m8.astype(np.int32).reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
         exponent = value.exponent + MULTIPLIER_EXPONENT - _MULTIPLIER_SHIFT
         return Value(value.integers * m8, exponent)
 

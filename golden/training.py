@@ -4,6 +4,7 @@ The network's layers run in order; 8-bit quantisers stand where a product or a f
 Every tensor of a step is recorded by name in a trace, for hardware to be held against.
 """
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -16,6 +17,7 @@ from golden.layers import IntegerLayer, ProductLayer
 from golden.loss import ERROR_EXPONENT, softmax_error
 from golden.network import Network
 from golden.randomness import first_state, next_state, tensor_key
+from golden.reductions import largest_batch
 from golden.values import (
     ACTIVATION_ZERO_EXPONENT,
     ERROR_ZERO_EXPONENT,
@@ -33,10 +35,13 @@ DRAWS = ("weight.E", "weight.G", "weight.U", "bias.E", "bias.G", "bias.U", "mult
          "multiplier.U")  # fmt: skip
 """What a layer draws random bits for; the place in this list is part of the tensor's number."""
 
+_PLACES = {what: place for place, what in enumerate(DRAWS)} | {"mask": 0}
+# A layer that drops elements learns nothing, so that its first number is free.
+
 
 def draw_number(layer: int, what: str) -> int:
     """Number of a tensor that draws random bits, for `golden.randomness.tensor_key`."""
-    return layer * len(DRAWS) + DRAWS.index(what)
+    return layer * len(DRAWS) + _PLACES[what]
 
 
 def learning_rate_shift(batch: int) -> int:
@@ -67,6 +72,7 @@ class Model:
         self.network = network
         self.layers = {layer.name: layer for layer in layers}
         self.state = first_state(seed)
+        self._largest_batch = largest_batch(network)
         self._numbers = {name: number for number, name in enumerate(self.layers)}
         consumers = network.consumers()
         # A fork's tensor is kept while its branches run, and a product multiplies 8-bit codes.
@@ -93,14 +99,15 @@ class Model:
 
     def logits(self, codes: Integers) -> tuple[Integers, Integers]:
         """32-bit logits (samples, classes) and their exponents, for 8-bit inputs."""
-        value = self._forward(codes, {})
+        value = self._forward(codes, {}, training=False)
         return value.integers, value.exponent
 
-    def _forward(self, codes: Integers, trace: Trace) -> Value:
+    def _forward(self, codes: Integers, trace: Trace, *, training: bool) -> Value:
         exponent = np.full(len(codes), INPUT_EXPONENT, dtype=np.int64)
         values = {"input": Value(codes, exponent, is_codes=True)}
         for layer in self.network:
             own = self.layers[layer.name]
+            own.begin(functools.partial(self.key, layer.name) if training else None)
             value = own.forward([values[name] for name in layer.inputs])
             if isinstance(own, ProductLayer):
                 trace[f"{layer.name}.forward.product"] = own.product
@@ -122,9 +129,19 @@ class Model:
             Classes, (samples,).
         k:
             Learning-rate shift.
+
+        Raises
+        ------
+        InputError
+            Before any work: a weight gradient of so many samples could pass 32 bits.
         """
+        if len(codes) > self._largest_batch:
+            raise InputError(
+                f"batch must be at most {self._largest_batch} for network {self.network.name!r}, "
+                f"whose weight gradients are sums of 32 bits, not {len(codes)}"
+            )
         trace: Trace = {}
-        logits = self._forward(codes, trace)
+        logits = self._forward(codes, trace, training=True)
         wide = softmax_error(logits.integers, logits.exponent, labels)
         trace["loss.error"] = wide
         exponent = np.full(len(codes), ERROR_EXPONENT, dtype=np.int64)

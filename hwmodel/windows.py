@@ -8,6 +8,7 @@ import math
 from functools import lru_cache
 
 from golden.network import AveragePool, Convolution, Layer, Linear, MaxPool, Operator
+from golden.windows import overlaps
 from hwmodel.conventions import Conventions
 
 __all__ = ["chooses", "overlaps", "phase_lengths", "product_macs", "taps", "touched", "window_axes"]
@@ -16,17 +17,6 @@ __all__ = ["chooses", "overlaps", "phase_lengths", "product_macs", "taps", "touc
 def chooses(operator: Operator) -> bool:
     """A pooling window of one position only takes every n-th element; it computes nothing."""
     return isinstance(operator, MaxPool | AveragePool) and operator.kernel == (1, 1)
-
-
-def overlaps(operator: MaxPool | AveragePool) -> bool:
-    """Some element lies in more than one window, and gets the sum of their errors."""
-    # Two taps d apart meet where d * dilation is a multiple of the stride.
-    return any(
-        kernel > stride // math.gcd(stride, dilation)
-        for kernel, stride, dilation in zip(
-            operator.kernel, operator.stride, operator.dilation, strict=True
-        )
-    )
 
 
 @lru_cache(maxsize=4096)
