@@ -17,8 +17,9 @@ from golden.schemes import SCHEMES, Scheme
 from hwmodel.conventions import DEFAULT, Conventions
 from hwmodel.cost import Cost
 from hwmodel.cost import cost as price
+from hwmodel.hardware import Hardware, load_hardware
+from hwmodel.hierarchy import Hierarchy
 from hwmodel.technology import Technology, load_technology
-from hwmodel.traffic import Hierarchy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,7 @@ TABLES = (
     "passes",
     "memory",
     "traffic",
+    "tiling",
     "energy",
     "sensitivity",
     "area",
@@ -109,6 +111,7 @@ def cost(
     technology: Technology | str = "horowitz-45nm",
     conventions: Conventions = DEFAULT,
     hierarchy: Hierarchy | None = None,
+    hardware: Hardware | str | Path | None = None,
 ) -> Costs:
     """Price one training step of a network.
 
@@ -118,7 +121,7 @@ def cost(
         A built-in name, the path of an .onnx file, or a network.
     schemes:
         One or several; all by default.
-    batch, array, technology, conventions, hierarchy:
+    batch, array, technology, conventions, hierarchy, hardware:
         As for `hwmodel.cost.cost`.
     """
     if not isinstance(network, Network):
@@ -127,7 +130,9 @@ def cost(
         schemes = (schemes,)
     if not isinstance(technology, Technology):
         technology = load_technology(technology)
+    if hardware is not None and not isinstance(hardware, Hardware):
+        hardware = load_hardware(hardware)
     return Costs(
-        price(network, scheme, batch, array, technology, conventions, hierarchy)
+        price(network, scheme, batch, array, technology, conventions, hierarchy, hardware)
         for scheme in schemes
     )

@@ -198,10 +198,10 @@ def _memory(all_costs: Sequence[Costs]) -> Section:
                 for level, sizes in cost.traffic_bytes.items()
             ]
         ),
-        caption=f"Compulsory: every tensor once. Modelled: best tiling with one buffer of "
-        f"{first.hierarchy.buffer:,} bytes.",
-        units={"compulsory": "B", "modelled": "B"},
-        exact={"compulsory": True, "modelled": False},
+        caption=f"Compulsory: every tensor once. Modelled: best tiling of every product; "
+        f"memories: {first.hierarchy.describe()}. Accesses: whole words of the modelled.",
+        units={"compulsory": "B", "modelled": "B", "accesses": ""},
+        exact={"compulsory": True, "modelled": False, "accesses": False},
     )
     return Section(
         key="memory",

@@ -82,15 +82,9 @@ _EXACT: dict[str, tuple[Line, ...]] = {
         (kind, _memory(kind))
         for kind in ("weights", "momentum", "activations", "gradients", "total")
     ),
-    "DRAM traffic, compulsory": (
-        ("bytes", lambda v: _bytes(v["traffic_bytes"]["dram"]["compulsory"])),
-    ),
 }
 
 _ESTIMATED: dict[str, tuple[Line, ...]] = {
-    "DRAM traffic, modelled": (
-        ("bytes", lambda v: _bytes(v["traffic_bytes"]["dram"]["modelled"])),
-    ),
     "Energy": (("nominal (low to high)", lambda v: _joules(v["energy_j"])),),
     "Area of arithmetic": (("nominal (low to high)", lambda v: _square(v["area_um2"])),),
     "Cycles on our core": (
@@ -98,6 +92,29 @@ _ESTIMATED: dict[str, tuple[Line, ...]] = {
         ("utilisation", lambda v: f"{100 * v['utilization']:.1f} %" if v["cycles"] else "-"),
     ),
 }
+
+
+def _traffic(kind: str, values: Sequence[Values]) -> dict[str, tuple[Line, ...]]:
+    """Bytes by level, the outermost first."""
+
+    def line(level: str) -> Line:
+        return level, lambda one: _bytes(one["traffic_bytes"][level][kind])
+
+    return {f"Traffic, {kind}": tuple(map(line, values[0]["traffic_bytes"]))}
+
+
+def _time(values: Sequence[Values]) -> dict[str, tuple[Line, ...]]:
+    """Milliseconds of the arithmetic and of every level, where there is a clock."""
+
+    def line(name: str) -> Line:
+        def show(one: Values) -> str:
+            value = one["time_s"][name]
+            return "-" if value is None else f"{value * 1e3:.4g} ms"
+
+        return name, show
+
+    names = [name for name in values[0]["time_s"] if any(one["time_s"][name] for one in values)]
+    return {"Time, each by itself; step: the longest": tuple(map(line, names))} if names else {}
 
 
 def _table(title: str, groups: dict[str, tuple[Line, ...]], values: Sequence[Values]) -> Table:
@@ -120,16 +137,20 @@ def print_costs(costs: Sequence[Cost]) -> None:
     if not console.is_terminal:
         # A pipe has no width to respect, and cut numbers are wrong numbers.
         console.width = 200
+    design = first["hardware"]
     rows, columns = first["array"]
+    named = "" if design["name"] == "default" else f"{design['name']}, "
     console.print(
         Text(
             f"{first['network']}, one training step, batch {first['batch']}, "
-            f"array {rows}x{columns}, {costs[0].technology.title}"
+            f"{named}array {rows}x{columns}, {costs[0].technology.title}"
         ),
         style="bold",
     )
-    console.print(_table("Counted", _EXACT, values))
-    console.print(_table("Estimated", _ESTIMATED, values))
+    console.print(_table("Counted", _EXACT | _traffic("compulsory", values), values))
+    console.print(
+        _table("Estimated", _traffic("modelled", values) | _ESTIMATED | _time(values), values)
+    )
     chosen = ", ".join(f"{name}={value}" for name, value in first["conventions"].items())
     console.print(Text(f"Conventions: {chosen}."))
     said: dict[str, list[str]] = {}

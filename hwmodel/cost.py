@@ -4,9 +4,10 @@
 area and modelled traffic are estimates and carry the name of their table and their assumptions.
 """
 
-import operator
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from golden.errors import InputError
@@ -16,6 +17,8 @@ from golden.schemes import scheme as scheme_by_name
 from hwmodel.conventions import DEFAULT, Conventions
 from hwmodel.estimate import Part, area_parts, memory_parts, operation_parts, sum_parts
 from hwmodel.footprint import KINDS, Moment, footprint, peak
+from hwmodel.hardware import Hardware, load_hardware
+from hwmodel.hierarchy import Hierarchy
 from hwmodel.ledger import ledger, macs_by_phase
 from hwmodel.normalization import (
     Pass,
@@ -29,15 +32,12 @@ from hwmodel.sensitivity import sensitivity
 from hwmodel.step import Row, Step
 from hwmodel.systolic import forward_cycles
 from hwmodel.technology import Technology, load_technology
-from hwmodel.traffic import Hierarchy, Transfer, array_traffic, traffic
+from hwmodel.traffic import LayerTiling, Transfer, array_traffic, tilings, traffic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ARRAY_MAX", "Cost", "cost"]
-
-ARRAY_MAX = 4096
-"""Most rows or columns that are priced."""
+__all__ = ["Cost", "cost"]
 
 
 class Cost:
@@ -50,14 +50,14 @@ class Cost:
     def __init__(
         self,
         step: Step,
-        array: tuple[int, int],
+        hardware: Hardware,
         technology: Technology,
-        hierarchy: Hierarchy,
     ) -> None:
         self.step = step
-        self.array = array
+        self.hardware = hardware
+        self.array = hardware.array
         self.technology = technology
-        self.hierarchy = hierarchy
+        self.hierarchy = hardware.hierarchy
         self.rows: list[Row] = ledger(step)
 
     def __repr__(self) -> str:
@@ -118,20 +118,31 @@ class Cost:
 
     @cached_property
     def transfers(self) -> list[Transfer]:
-        """Bytes across DRAM and across the buffer, by tensor."""
+        """Bytes across every level, by tensor."""
+        innermost = self.hierarchy.levels[0].name
         return [
             *traffic(self.step, self.hierarchy),
-            *array_traffic(self.step, self.array[1], DEPTH),
+            *array_traffic(self.step, self.array[1], DEPTH, innermost),
         ]
 
     @cached_property
     def traffic_bytes(self) -> dict[str, dict[str, int]]:
-        """Bytes by level: compulsory and modelled."""
-        result = {level: {"compulsory": 0, "modelled": 0} for level in ("dram", "buffer")}
+        """Bytes by level, the outermost first: compulsory and modelled, and accesses of whole words
+        for the modelled."""
+        levels = self.hierarchy.levels[::-1]
+        result = {level.name: {"compulsory": 0, "modelled": 0, "accesses": 0} for level in levels}
         for transfer in self.transfers:
-            result[transfer.level]["compulsory"] += transfer.compulsory
-            result[transfer.level]["modelled"] += transfer.modelled
+            sizes = result[transfer.level]
+            sizes["compulsory"] += transfer.compulsory
+            sizes["modelled"] += transfer.modelled
+        for level in levels:
+            result[level.name]["accesses"] = level.accesses(result[level.name]["modelled"])
         return result
+
+    @cached_property
+    def tiling_list(self) -> list[LayerTiling]:
+        """Best tiling of every product for every memory."""
+        return list(tilings(self.step, self.hierarchy))
 
     @cached_property
     def schedule(self) -> Schedule | None:
@@ -148,7 +159,7 @@ class Cost:
         """Instructions and cycles, and the work without an instruction; empty without a core."""
         if self.schedule is None:
             return []
-        return [*self.schedule.work, *self.schedule.uncovered(self.rows)]
+        return [*self.schedule.work, *self.schedule.uncovered(self.rows, self.hardware.lanes)]
 
     @property
     def cycles(self) -> int | None:
@@ -163,12 +174,42 @@ class Cost:
         return self.macs["total"] / (self.cycles * self.array[0] * self.array[1])
 
     @cached_property
+    def memory_cycles(self) -> dict[str, int | None]:
+        """Clock cycles that the modelled bytes of each level take at its bandwidth, or None."""
+        return {
+            level.name: math.ceil(self.traffic_bytes[level.name]["modelled"] / level.bandwidth)
+            if level.bandwidth
+            else None
+            for level in reversed(self.hierarchy.levels)
+        }
+
+    @property
+    def time_s(self) -> dict[str, float | None]:
+        """Seconds of the arithmetic and of each level, and at least how many all of it takes.
+
+        `step` is the longest of them: what a design reaches that overlaps everything. None without
+        a clock, and for `step` without cycles.
+        """
+        clock = self.hardware.frequency
+        found: dict[str, float | None] = {"arithmetic": None}
+        if clock and self.cycles is not None:
+            found["arithmetic"] = self.cycles / clock
+        for level, cycles in self.memory_cycles.items():
+            found[level] = cycles / clock if clock and cycles is not None else None
+        known = [value for value in found.values() if value is not None]
+        return {**found, "step": max(known) if found["arithmetic"] is not None else None}
+
+    @cached_property
+    def moved(self) -> dict[str, int]:
+        """Modelled bytes by level."""
+        return {level: sizes["modelled"] for level, sizes in self.traffic_bytes.items()}
+
+    @cached_property
     def energy_parts(self) -> list[Part]:
         """Joules by part."""
-        moved = {level: sizes["modelled"] for level, sizes in self.traffic_bytes.items()}
         return [
             *operation_parts(self.rows, self.technology),
-            *memory_parts(moved, self.technology, self.hierarchy.buffer),
+            *memory_parts(self.moved, self.technology, self.hierarchy),
         ]
 
     @cached_property
@@ -183,7 +224,7 @@ class Cost:
         texts = [
             f"energy and area: table {self.technology.name} ({self.technology.title}); clock, "
             "control, leakage and wires not included; area is arithmetic only, without memories",
-            f"traffic: one buffer of {self.hierarchy.buffer} B; layers run one after another",
+            f"traffic: {self.hierarchy.describe()}; layers run one after another",
             "memory: whole batch layer by layer, no fragmentation",
         ]
         if self.schedule is None:
@@ -237,9 +278,12 @@ class Cost:
             "quantization_barriers": quantization_barriers(self.step),
             "memory_peak_bytes": self.memory_peak,
             "traffic_bytes": self.traffic_bytes,
+            "hardware": self.hardware.as_dict(),
             "array": list(self.array),
             "cycles": self.cycles,
             "utilization": self.utilization,
+            "memory_cycles": self.memory_cycles,
+            "time_s": self.time_s,
             "systolic_forward_cycles": forward_cycles(self.step, *self.array),
             "energy_j": {**energy._asdict(), "table": table},
             "area_um2": {
@@ -285,6 +329,11 @@ class Cost:
         return self._frame(self.transfers)
 
     @property
+    def tiling(self) -> "pd.DataFrame":
+        """Best tiling of every matrix product for every memory."""
+        return self._frame(self.tiling_list)
+
+    @property
     def energy(self) -> "pd.DataFrame":
         """Joules by part, with the table's name."""
         return self._frame(self.energy_parts).assign(unit="J", table=self.technology.name)
@@ -292,8 +341,7 @@ class Cost:
     @property
     def sensitivity(self) -> "pd.DataFrame":
         """What each entry of the technology's table does to the energy, one at a time."""
-        moved = {level: sizes["modelled"] for level, sizes in self.traffic_bytes.items()}
-        found = sensitivity(self.rows, moved, self.technology, self.hierarchy.buffer)
+        found = sensitivity(self.rows, self.moved, self.technology, self.hierarchy)
         return self._frame(found).assign(table=self.technology.name)
 
     @property
@@ -315,6 +363,7 @@ def cost(
     technology: Technology | str = "horowitz-45nm",
     conventions: Conventions = DEFAULT,
     hierarchy: Hierarchy | None = None,
+    hardware: Hardware | str | Path | None = None,
 ) -> Cost:
     """Price one training step.
 
@@ -331,7 +380,9 @@ def cost(
     technology:
         A technology, the name of a built-in one, or a .toml file.
     conventions, hierarchy:
-        How is counted, and the memory.
+        How is counted, and the memories.
+    hardware:
+        A whole design or its .toml file, instead of array and hierarchy.
 
     Raises
     ------
@@ -340,15 +391,16 @@ def cost(
     """
     if isinstance(scheme, str):
         scheme = scheme_by_name(scheme)
-    try:
-        rows, columns = (operator.index(size) for size in array)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"array must be two whole numbers (rows, columns), not {array!r}"
-        ) from None
-    if not (1 <= rows <= ARRAY_MAX and 1 <= columns <= ARRAY_MAX):
-        raise InputError(f"array must have 1 to {ARRAY_MAX} rows and columns, not {rows}x{columns}")
+    if hardware is None:
+        try:
+            rows, columns = array
+        except (TypeError, ValueError):
+            raise InputError(
+                f"array must be two whole numbers (rows, columns), not {array!r}"
+            ) from None
+        hardware = Hardware(rows=rows, columns=columns, hierarchy=hierarchy or Hierarchy())
+    elif not isinstance(hardware, Hardware):
+        hardware = load_hardware(hardware)
     if not isinstance(technology, Technology):
         technology = load_technology(technology)
-    step = Step(network, scheme, batch, conventions)
-    return Cost(step, (rows, columns), technology, hierarchy or Hierarchy())
+    return Cost(Step(network, scheme, batch, conventions), hardware, technology)

@@ -17,14 +17,16 @@ from golden.errors import InputError
 from golden.network import Network
 from golden.schemes import EOQ, Scheme
 from hwmodel.conventions import DEFAULT, Conventions
-from hwmodel.estimate import area_parts, memory_parts, operation_parts, sum_parts
+from hwmodel.estimate import area_parts, operation_parts, sum_parts
 from hwmodel.footprint import footprint, peak
+from hwmodel.hierarchy import Hierarchy
 from hwmodel.ledger import ledger, macs_by_phase
 from hwmodel.products import matrix_products
 from hwmodel.schedule import DEPTH, step_cycles
 from hwmodel.step import Step
-from hwmodel.technology import Band, Technology
-from hwmodel.traffic import Hierarchy, array_traffic, dram_bytes, traffic
+from hwmodel.technology import Technology
+from hwmodel.toml_reader import Band
+from hwmodel.traffic import array_traffic, dram_bytes, traffic
 
 __all__ = ["RESULTS", "Designs"]
 
@@ -150,10 +152,10 @@ class Designs:
         """Bands of arrays, added in the order of `Cost.energy_parts`."""
         total: Any = self._operations
         prices = np.array([self.technology.sram(int(size)) for size in sizes])[of_buffer]
-        (moved,) = memory_parts({"dram": dram}, self.technology, 1 << 10)
-        total += Band(*moved[1:])
-        crossed: Any = prices.T * buffer
-        total += Band(*crossed)
+        total += self.technology.dram.times(dram)
+        # The buffer is accessed by the array, and filled and drained.
+        accessed: Any = prices.T * (dram + buffer)
+        total += Band(*accessed)
         return total
 
     def _area(self, rows: Column, columns: Column) -> Any:

@@ -1,6 +1,6 @@
 """Estimates on top of the counts: energy and area, each a band with the name of its table.
 
-Energy is operations times the table's energy of each, plus bytes across the buffer and DRAM. Not
+Energy is operations times the table's energy of each, plus the accesses of every memory. Not
 included: clock, control, leakage, wires between units. Area is that of arithmetic only: the array's
 processing elements, and one lane a column of what normalisation (or Fixup) needs. Not included:
 memories, control, wires.
@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from golden.schemes import Normalizer
+from hwmodel.hierarchy import Hierarchy
 from hwmodel.step import Row, Step
-from hwmodel.technology import NOTHING, Band, Technology
-from hwmodel.traffic import Bytes
+from hwmodel.technology import NOTHING, Technology
+from hwmodel.tiling import Bytes
+from hwmodel.toml_reader import Band
 
 __all__ = [
     "Part",
@@ -62,10 +64,30 @@ def operation_counts(rows: Iterable[Row]) -> dict[tuple[str, str, str], int]:
     return counts
 
 
-def memory_parts(moved: Mapping[str, Bytes], technology: Technology, buffer: int) -> list[Part]:
-    """Joules of bytes moved across `dram`, and across the `buffer` of so many bytes."""
-    price = {"dram": technology.dram, "buffer": technology.sram(buffer)}
-    return [Part(level, *price[level].times(size)) for level, size in moved.items()]
+def memory_parts(
+    moved: Mapping[str, Bytes], technology: Technology, hierarchy: Hierarchy
+) -> list[Part]:
+    """Joules of every memory, the outermost first.
+
+    Parameters
+    ----------
+    moved:
+        Modelled bytes by level. A memory is accessed for what it hands inwards or takes back, and
+        for what fills and drains it: its own level's bytes and those of the next level out.
+    technology, hierarchy:
+        Where a level does not say what an access costs, the table does.
+    """
+    parts = []
+    outside: Bytes = 0
+    for level in reversed(hierarchy.levels):
+        size = outside + moved[level.name]
+        outside = moved[level.name]
+        if level.energy is not None:
+            parts.append(Part(level.name, *level.energy.times(-(-8 * size // level.word_bits))))
+        else:
+            price = technology.sram(level.size) if level.size else technology.dram
+            parts.append(Part(level.name, *price.times(size)))
+    return parts
 
 
 def area_parts(step: Step, technology: Technology, rows: Any, columns: Any) -> list[Part]:

@@ -18,7 +18,6 @@ of one. Files are found beside the TOML file.
 import hashlib
 import math
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -31,15 +30,15 @@ from golden.network import Network
 from golden.networks import load
 from golden.schemes import scheme as scheme_by_name
 from hwmodel.conventions import DEFAULT, Conventions
-from hwmodel.cost import ARRAY_MAX
+from hwmodel.hardware import ARRAY_MAX
 from hwmodel.technology import Technology, load_technology
+from hwmodel.toml_reader import BYTES, TomlReader
 
 __all__ = ["DESIGNS_MAX", "Grid", "load_grid"]
 
 DESIGNS_MAX = 1_000_000_000
 """Most designs of a grid."""
 
-_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _KEYS = ("network", "scheme", "batch", "rows", "columns", "buffer", "technology", "conventions")
 
 
@@ -103,32 +102,24 @@ def load_grid(path: str | Path) -> Grid:
     """Read a grid. Raises InputError, one line that names the file and the key."""
     path = Path(path)
     where = str(path)[:200]
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"sweep {where!r} must be readable TOML: {reason}") from None
-    return _Reader(where, path.parent).read(content)
+    reader = _Reader(where, path.parent)
+    return reader.read(reader.load(path))
 
 
-class _Reader:
+class _Reader(TomlReader):
     """Checks a file's content key by key."""
 
     def __init__(self, where: str, folder: Path) -> None:
-        self._where = where
+        super().__init__("sweep", where)
         self._folder = folder
-
-    def _refuse(self, key: str, required: str, got: object) -> InputError:
-        return InputError(f"sweep {self._where!r}, {key}: {required}, got {str(got)[:80]!r}")
 
     def read(self, content: dict[str, Any]) -> Grid:
         """Return the grid, or raise InputError."""
         for key in content:
             if key not in _KEYS:
-                raise self._refuse("file", f"keys must be of {', '.join(_KEYS)}", key)
+                raise self.refuse("file", f"keys must be of {', '.join(_KEYS)}", key)
         if "network" not in content:
-            raise self._refuse("file", "requires the key network", ", ".join(content) or "none")
+            raise self.refuse("file", "requires the key network", ", ".join(content) or "none")
         conventions = self._conventions(content.get("conventions", {}))
         grid = Grid(
             networks=self._named("network", content, None, load),
@@ -141,7 +132,7 @@ class _Reader:
             conventions=conventions,
         )
         if len(grid) > DESIGNS_MAX:
-            raise self._refuse("file", f"requires at most {DESIGNS_MAX} designs", len(grid))
+            raise self.refuse("file", f"requires at most {DESIGNS_MAX} designs", len(grid))
         for axis, names in (("network", grid.networks), ("technology", grid.technologies)):
             self._different(axis, [one.name for one in names])
         return grid
@@ -150,13 +141,13 @@ class _Reader:
         seen = set()
         for value in values:
             if value in seen:
-                raise self._refuse(key, "values must differ", value)
+                raise self.refuse(key, "values must differ", value)
             seen.add(value)
 
     def _list(self, key: str, value: Any) -> list[Any]:
         values = value if isinstance(value, list) else [value]
         if not values:
-            raise self._refuse(key, "requires at least one value", "none")
+            raise self.refuse(key, "requires at least one value", "none")
         return values
 
     def _named(
@@ -166,12 +157,12 @@ class _Reader:
         found = []
         for value in values:
             if not isinstance(value, str):
-                raise self._refuse(key, "must be a name or a list of names", value)
+                raise self.refuse(key, "must be a name or a list of names", value)
             is_file = Path(value).suffix.lower() in (".onnx", ".toml")
             try:
                 found.append(read(str(self._folder / value) if is_file else value))
             except InputError as error:
-                raise InputError(f"sweep {self._where!r}, {key}: {error}") from None
+                raise InputError(f"sweep {self.where!r}, {key}: {error}") from None
         self._different(key, values)
         return tuple(found)
 
@@ -191,24 +182,24 @@ class _Reader:
         if key.startswith("buffer") and isinstance(value, str):
             match = re.fullmatch(r"([0-9]{1,12}) ?(B|KiB|MiB|GiB)", value)
             if not match:
-                raise self._refuse(key, "must be bytes, or text like '512 KiB'", value)
-            value = int(match[1]) * _BYTES[match[2]]
+                raise self.refuse(key, "must be bytes, or text like '512 KiB'", value)
+            value = int(match[1]) * BYTES[match[2]]
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self._refuse(key, f"must be a whole number from {low} to {high}", value)
+            raise self.refuse(key, f"must be a whole number from {low} to {high}", value)
         return value
 
     def _range(self, key: str, table: Mapping[str, Any], limits: tuple[int, int]) -> Iterator[int]:
         """{first, last, step} adds, {first, last, factor} multiplies; `last` is included if met."""
         for name in table:
             if name not in ("first", "last", "step", "factor"):
-                raise self._refuse(key, "keys must be of first, last and step or factor", name)
+                raise self.refuse(key, "keys must be of first, last and step or factor", name)
         if not {"first", "last"} <= set(table) or ("step" in table) == ("factor" in table):
-            raise self._refuse(
+            raise self.refuse(
                 key, "requires the keys first, last and one of step and factor", ", ".join(table)
             )
         first, last = (self._number(f"{key}.{n}", table[n], limits) for n in ("first", "last"))
         if first > last:
-            raise self._refuse(key, "requires first <= last", f"{first}, {last}")
+            raise self.refuse(key, "requires first <= last", f"{first}, {last}")
         if "factor" in table:
             factor = self._number(f"{key}.factor", table["factor"], (2, limits[1]))
             while first <= last:
@@ -222,15 +213,13 @@ class _Reader:
     def _conventions(self, table: Any) -> Conventions:
         known = {field.name: type(getattr(DEFAULT, field.name)) for field in fields(Conventions)}
         if not isinstance(table, dict):
-            raise self._refuse("conventions", "requires a table", table)
+            raise self.refuse("conventions", "requires a table", table)
         for name, value in table.items():
             if name not in known:
-                raise self._refuse("conventions", f"keys must be of {', '.join(known)}", name)
+                raise self.refuse("conventions", f"keys must be of {', '.join(known)}", name)
             if type(value) is not known[name]:
-                raise self._refuse(
-                    f"conventions.{name}", f"must be a {known[name].__name__}", value
-                )
+                raise self.refuse(f"conventions.{name}", f"must be a {known[name].__name__}", value)
         try:
             return Conventions(**table)
         except InputError as error:
-            raise InputError(f"sweep {self._where!r}, conventions: {error}") from None
+            raise InputError(f"sweep {self.where!r}, conventions: {error}") from None

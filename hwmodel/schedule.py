@@ -228,11 +228,12 @@ class Schedule:
         macs = sum(work.macs for work in self.work)
         return macs / (self.cycles * self.config.rows * self.config.columns)
 
-    def uncovered(self, rows: list[Row]) -> list[Work]:
-        """Element operations of the ledger that the core has no instruction for, as "VECTOR"."""
-        columns = self.config.columns
+    def uncovered(self, rows: list[Row], lanes: int | None = None) -> list[Work]:
+        """Element operations of the ledger that the core has no instruction for, as "VECTOR", so
+        many `lanes` of them a cycle; the core's columns unless told otherwise."""
+        lanes = lanes or self.config.columns
         return [
-            Work(row.layer, row.phase, "VECTOR", 0, _ceil(row.count, columns), 0)
+            Work(row.layer, row.phase, "VECTOR", 0, _ceil(row.count, lanes), 0)
             for row in _uncovered(self.step, rows)
         ]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from hwmodel.estimate import memory_parts, operation_counts
+from hwmodel.hierarchy import Hierarchy
 from hwmodel.step import Row
 from hwmodel.technology import NOTHING, Technology
 
@@ -37,7 +38,7 @@ class Influence(NamedTuple):
 
 
 def sensitivity(
-    rows: Iterable[Row], moved: Mapping[str, int], technology: Technology, buffer: int
+    rows: Iterable[Row], moved: Mapping[str, int], technology: Technology, hierarchy: Hierarchy
 ) -> list[Influence]:
     """Influence of every entry that says an energy, the largest swing first.
 
@@ -45,8 +46,8 @@ def sensitivity(
     ----------
     rows, moved:
         The ledger, and modelled bytes by level.
-    technology, buffer:
-        The table, and the size of the on-chip buffer in bytes.
+    technology, hierarchy:
+        The table, and the memories. Access energies that these give themselves are not varied.
     """
     counts: dict[tuple[str, str], int] = {}
     for (_, op, number_format), count in operation_counts(rows).items():
@@ -56,7 +57,7 @@ def sensitivity(
         total = NOTHING
         for (op, number_format), count in counts.items():
             total += table.energy(op, number_format).times(count)
-        return total.nominal + sum(p.nominal for p in memory_parts(moved, table, buffer))
+        return total.nominal + sum(p.nominal for p in memory_parts(moved, table, hierarchy))
 
     nominal = energy(technology)
     found = []

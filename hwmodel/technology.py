@@ -11,14 +11,14 @@ energy of a memory by its capacity; beyond the ends the line through the last tw
 """
 
 import math
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from golden.errors import InputError
+from hwmodel.toml_reader import BYTES, Band, TomlReader
 
 __all__ = ["BUILT_IN", "Band", "Technology", "load_technology"]
 
@@ -26,32 +26,8 @@ _FOLDER = Path(__file__).parent / "technologies"
 
 BUILT_IN = ("horowitz-45nm", "jouppi-7nm")
 
-_CERTAINTIES = ("read", "recalled", "measured", "assumed")
-_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ACCESS_BITS = 64
 _PICO = 1e-12
-
-
-class Band(NamedTuple):
-    """A number with its range: low <= nominal <= high."""
-
-    low: float
-    nominal: float
-    high: float
-
-    def __add__(self, other: object) -> "Band":
-        """Sum of each end."""
-        if not isinstance(other, Band):
-            return NotImplemented
-        return Band(self.low + other.low, self.nominal + other.nominal, self.high + other.high)
-
-    def times(self, factor: Any) -> "Band":
-        """Each end times a number of at least 0, or an array of them."""
-        return Band(self.low * factor, self.nominal * factor, self.high * factor)
-
-    def scaled(self, other: "Band") -> "Band":
-        """Each end times the same end of another band."""
-        return Band(*(a * b for a, b in zip(self, other, strict=True)))
 
 
 NOTHING = Band(0.0, 0.0, 0.0)
@@ -198,74 +174,23 @@ def _built_in(name: str) -> Technology:
 
 
 def _read(path: Path, where: str) -> Technology:
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"technology {where!r} must be readable TOML: {reason}") from None
-    return _Reader(where).read(content)
+    reader = _Reader("technology", where)
+    return reader.read(reader.load(path))
 
 
-class _Reader:
-    """Checks a file's content key by key."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def _refuse(self, key: str, required: str, got: object) -> InputError:
-        return InputError(f"technology {self._where!r}, {key}: {required}, got {str(got)[:80]!r}")
-
-    def _keys(self, key: str, table: Any, required: Iterable[str], optional: str = "") -> None:
-        if not isinstance(table, dict):
-            raise self._refuse(key, "requires a table", table)
-        known = {*required, *optional.split()}
-        for name in table:
-            if name not in known:
-                raise self._refuse(key, f"keys must be of {', '.join(sorted(known))}", name)
-        for name in required:
-            if name not in table:
-                raise self._refuse(key, f"requires the key {name}", ", ".join(table) or "none")
-
-    def _text(self, key: str, value: Any, allowed: tuple[str, ...] = ()) -> str:
-        if not isinstance(value, str) or not value.strip() or (allowed and value not in allowed):
-            raise self._refuse(key, f"must be one of {', '.join(allowed) or 'text'}", value)
-        return value
-
-    def _number(self, key: str, value: Any) -> float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value < 0:
-            raise self._refuse(key, "must be a finite number of at least 0", value)
-        return float(value)
-
-    def _band(self, key: str, table: Any, unit: str) -> Band:
-        self._keys(key, table, ("value", "unit", "source", "certainty"), "low high")
-        self._text(f"{key}.unit", table["unit"], (unit,))
-        self._text(f"{key}.source", table["source"])
-        self._text(f"{key}.certainty", table["certainty"], _CERTAINTIES)
-        value = self._number(f"{key}.value", table["value"])
-        low = self._number(f"{key}.low", table.get("low", value))
-        high = self._number(f"{key}.high", table.get("high", value))
-        if not low <= value <= high:
-            raise self._refuse(key, "must have low <= value <= high", f"{low}, {value}, {high}")
-        return Band(low, value, high)
-
-    def _list(self, content: dict[str, Any], name: str) -> list[tuple[str, Any]]:
-        tables = content[name]
-        if not isinstance(tables, list):
-            raise self._refuse(name, f"must be a list of tables [[{name}]]", tables)
-        return [(f"{name}[{index}]", table) for index, table in enumerate(tables)]
+class _Reader(TomlReader):
+    """Checks a technology's file."""
 
     def read(self, content: dict[str, Any]) -> Technology:
         """Return the technology, or raise InputError."""
         lists = ("operation", "relative", "memory")
-        self._keys("file", content, ("name", "title", "node_nm", "sources", *lists))
-        name, title = self._text("name", content["name"]), self._text("title", content["title"])
-        self._number("node_nm", content["node_nm"])
+        self.keys("file", content, ("name", "title", "node_nm", "sources", *lists))
+        name, title = self.text("name", content["name"]), self.text("title", content["title"])
+        self.number("node_nm", content["node_nm"])
         if not isinstance(content["sources"], dict):
-            raise self._refuse("sources", "requires a table", content["sources"])
+            raise self.refuse("sources", "requires a table", content["sources"])
         notes = [
-            f"{key}: {self._text(f'sources.{key}', text)}"
+            f"{key}: {self.text(f'sources.{key}', text)}"
             for key, text in content["sources"].items()
         ]
         curves = self._curves(content)
@@ -274,16 +199,16 @@ class _Reader:
         for family in ("int", "fp"):
             for op in ("add", "multiply"):
                 if ("energy", op, family) not in curves:
-                    raise self._refuse("operation", f"requires energy of {op} in {family}", "none")
+                    raise self.refuse("operation", f"requires energy of {op} in {family}", "none")
         return Technology(name, title, tuple(notes), curves, relative, sram, dram)
 
     def _curves(self, content: dict[str, Any]) -> dict[tuple[str, str, str], _Curve]:
         curves: dict[tuple[str, str, str], _Curve] = {}
         formats = tuple(f"{f}{w}" for f in ("int", "fp", "bf") for w in (4, 8, 16, 24, 32, 64))
-        for key, table in self._list(content, "operation"):
-            self._keys(key, table, ("op", "format", "energy"), "area")
-            op = self._text(f"{key}.op", table["op"], ("add", "multiply"))
-            family, width = _parse(self._text(f"{key}.format", table["format"], formats))
+        for key, table in self.list_of_tables("operation", content):
+            self.keys(key, table, ("op", "format", "energy"), "area")
+            op = self.text(f"{key}.op", table["op"], ("add", "multiply"))
+            family, width = _parse(self.text(f"{key}.format", table["format"], formats))
             for quantity, band in self._quantities(key, table):
                 curves.setdefault((quantity, op, family), {})[int(width)] = band
         return curves
@@ -293,38 +218,38 @@ class _Reader:
     ) -> Iterator[tuple[str, Band]]:
         for quantity, own in (("energy", "pJ"), ("area", "um2")):
             if quantity in table:
-                yield quantity, self._band(f"{key}.{quantity}", table[quantity], unit or own)
+                yield quantity, self.band(f"{key}.{quantity}", table[quantity], unit or own)
 
     def _relatives(self, content: dict[str, Any]) -> dict[tuple[str, str], tuple[str, Band]]:
         result: dict[tuple[str, str], tuple[str, Band]] = {}
         others = ("shift", "compare", "lookup", "random", "div", "sqrt")
-        for key, table in self._list(content, "relative"):
-            self._keys(key, table, ("op", "of", "energy"), "area")
-            op = self._text(f"{key}.op", table["op"], others)
-            of = self._text(f"{key}.of", table["of"], ("add", "multiply"))
+        for key, table in self.list_of_tables("relative", content):
+            self.keys(key, table, ("op", "of", "energy"), "area")
+            op = self.text(f"{key}.op", table["op"], others)
+            of = self.text(f"{key}.of", table["of"], ("add", "multiply"))
             for quantity, band in self._quantities(key, table, unit="x"):
                 result[quantity, op] = (of, band)
         for op in others:
             if ("energy", op) not in result:
-                raise self._refuse("relative", f"requires energy of {op}", "none")
+                raise self.refuse("relative", f"requires energy of {op}", "none")
         return result
 
     def _memories(self, content: dict[str, Any]) -> tuple[_Curve, Band]:
         sram: _Curve = {}
         dram: Band | None = None
-        for key, table in self._list(content, "memory"):
-            self._keys(key, table, ("level", "energy"), "capacity")
-            level = self._text(f"{key}.level", table["level"], ("sram", "dram"))
-            band = self._band(f"{key}.energy", table["energy"], f"pJ/{_ACCESS_BITS}b")
+        for key, table in self.list_of_tables("memory", content):
+            self.keys(key, table, ("level", "energy"), "capacity")
+            level = self.text(f"{key}.level", table["level"], ("sram", "dram"))
+            band = self.band(f"{key}.energy", table["energy"], f"pJ/{_ACCESS_BITS}b")
             if level == "dram":
                 dram = band
                 continue
-            self._keys(f"{key}.capacity", table.get("capacity"), ("value", "unit"))
-            unit = self._text(f"{key}.capacity.unit", table["capacity"]["unit"], tuple(_BYTES))
-            size = self._number(f"{key}.capacity.value", table["capacity"]["value"])
-            if size * _BYTES[unit] < 1:
-                raise self._refuse(f"{key}.capacity", "must be at least 1 B", size)
-            sram[int(size * _BYTES[unit])] = band
+            self.keys(f"{key}.capacity", table.get("capacity"), ("value", "unit"))
+            unit = self.text(f"{key}.capacity.unit", table["capacity"]["unit"], tuple(BYTES))
+            size = self.number(f"{key}.capacity.value", table["capacity"]["value"])
+            if size * BYTES[unit] < 1:
+                raise self.refuse(f"{key}.capacity", "must be at least 1 B", size)
+            sram[int(size * BYTES[unit])] = band
         if dram is None or not sram:
-            raise self._refuse("memory", "requires sram and dram", "none of one")
+            raise self.refuse("memory", "requires sram and dram", "none of one")
         return sram, dram

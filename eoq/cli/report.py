@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from eoq.cli.parameters import ARRAY
+from eoq.cli.pricing import Pricing, pricing_options
 from eoq.progress import Progress
-from golden.schemes import SCHEMES
 
 __all__ = ["report"]
 
@@ -25,34 +24,12 @@ __all__ = ["report"]
     required=True,
     help="Folder; made if it is not there.",
 )
-@click.option(
-    "--scheme",
-    "schemes",
-    multiple=True,
-    metavar="|".join(SCHEMES),
-    help="Way of training; repeat for several. Default: all.",
-)
-@click.option("--batch", type=int, default=1, show_default=True, help="Samples a step.")
-@click.option("--array", type=ARRAY, default="16x16", show_default=True, help="Rows x columns.")
-@click.option(
-    "--technology",
-    default="horowitz-45nm",
-    show_default=True,
-    help="Energy and area table: horowitz-45nm, jouppi-7nm or a .toml file.",
-)
-def report(
-    networks: tuple[str, ...],
-    output: Path,
-    schemes: tuple[str, ...],
-    batch: int,
-    array: tuple[int, int],
-    technology: str,
-) -> None:
+@pricing_options
+def report(networks: tuple[str, ...], output: Path, pricing: Pricing) -> None:
     """Write the comparison report of NETWORK...: HTML, CSV and figures.
 
     A network is a built-in name or an .onnx file. The page is one file that needs no network.
     """
-    from eoq.api import cost
     from eoq.comparison import assumptions_section, cost_sections, findings, highlights
     from eoq.versions import command_line, versions
     from reports import Report, write
@@ -61,15 +38,7 @@ def report(
         costs = []
         for network in networks:
             progress.say(f"pricing {network}")
-            costs.append(
-                cost(
-                    network,
-                    schemes or tuple(SCHEMES),
-                    batch=batch,
-                    array=array,
-                    technology=technology,
-                )
-            )
+            costs.append(pricing.price(network))
         progress.say("drawing")
         page = Report(
             title="Cost of a training step: " + ", ".join(c[0].step.network.name for c in costs),

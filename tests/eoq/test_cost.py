@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,7 @@ def test_people_see_numbers_with_units_conventions_and_the_tables_name():
         "passes",
         "memory",
         "traffic",
+        "tiling",
         "energy",
         "sensitivity",
         "area",
@@ -97,6 +99,9 @@ def test_csv_and_json_carry_the_same_numbers():
         (["mlp", "--buffer", "12"], "buffer must be 1 KiB"),
         (["mlp", "--division", "never"], "--division"),
         (["mlp", "--json", "--csv"], "only one of --json and --csv"),
+        (["mlp", "--hardware", "none.toml"], "none.toml"),
+        (["mlp", "--hardware", "none.toml", "--array", "4x4"], "only one of --hardware and --arr"),
+        (["mlp", "--hardware", "none.toml", "--buffer", "4K"], "only one of --hardware and --buf"),
         ([], "NETWORK"),
     ],
 )
@@ -152,3 +157,20 @@ def test_the_package_says_what_it_has():
     assert "cost" in dir(eoq)
     with pytest.raises(AttributeError, match="price"):
         _ = eoq.price
+
+
+def test_a_design_from_a_file(tmp_path):
+    path = tmp_path / "edge.toml"
+    page = (Path(__file__).parents[2] / "docs/hardware.md").read_text()
+    path.write_text(page.split("```toml\n")[1].split("```")[0])
+    done = run("resnet8", "--hardware", str(path), "--scheme", "eoq", "--json")
+    (values,) = json.loads(done.stdout)
+    assert values["hardware"]["name"] == "edge"
+    assert list(values["traffic_bytes"]) == ["dram", "buffer", "scratchpad"]
+    assert values["time_s"]["step"] >= values["time_s"]["arithmetic"] == values["cycles"] / 5e8
+    table = run("resnet8", "--hardware", str(path), "--scheme", "eoq", "--csv", "--table", "tiling")
+    rows = list(csv.DictReader(io.StringIO(table.stdout)))
+    assert {row["level"] for row in rows} == {"dram", "buffer"}
+    people = run("resnet8", "--hardware", str(path))
+    assert "scratchpad" in people.stdout
+    assert "ms" in people.stdout

@@ -14,7 +14,7 @@ import pytest
 
 import eoq
 from hwmodel.conventions import Conventions
-from hwmodel.traffic import Hierarchy
+from hwmodel.hierarchy import Hierarchy
 
 SMALL = """
 network = ["mlp", "lenet5"]

@@ -11,7 +11,7 @@ from golden.network import Linear, LocalResponseNormalization, Network
 from golden.schemes import SCHEMES
 from hwmodel.conventions import Conventions
 from hwmodel.cost import cost
-from hwmodel.traffic import Hierarchy
+from hwmodel.hierarchy import Hierarchy
 
 KEYS = {
     "network", "scheme", "batch", "parameters", "macs", "ops", "normalization",
@@ -33,7 +33,7 @@ def test_keys_and_strict_json(resnet18):
     assert values["normalization"].keys() >= {"sqrt", "div", "element_passes", "bytes"}
     kinds = {"total", "weights", "momentum", "activations", "gradients"}
     assert values["memory_peak_bytes"].keys() >= kinds
-    assert values["traffic_bytes"]["dram"].keys() == {"compulsory", "modelled"}
+    assert values["traffic_bytes"]["dram"].keys() == {"compulsory", "modelled", "accesses"}
     for estimate in ("energy_j", "area_um2"):
         assert list(values[estimate]) == ["low", "nominal", "high", "table"]
         low, nominal, high, table = values[estimate].values()

@@ -12,8 +12,9 @@ from golden.schemes import EOQ, SCHEMES
 from hwmodel.conventions import Conventions
 from hwmodel.cost import cost
 from hwmodel.designs import RESULTS, Designs
+from hwmodel.hierarchy import Hierarchy
 from hwmodel.technology import load_technology
-from hwmodel.traffic import Hierarchy, product_traffic
+from hwmodel.tiling import product_traffic
 
 HOROWITZ = load_technology("horowitz-45nm")
 

@@ -37,11 +37,12 @@ from golden.schemes import EOQ, SCHEMES
 from hwmodel.conventions import Conventions
 from hwmodel.cost import cost
 from hwmodel.footprint import footprint
+from hwmodel.hierarchy import Hierarchy
 from hwmodel.ledger import ledger
 from hwmodel.operations import OPERATORS
 from hwmodel.schedule import Schedule
 from hwmodel.step import Step
-from hwmodel.traffic import Hierarchy, traffic
+from hwmodel.traffic import traffic
 
 EXAMPLES = [
     Activation(),

@@ -1,6 +1,5 @@
 """Technology files: the numbers of the tables, interpolation, and bad input."""
 
-import contextlib
 import json
 import tomllib
 from pathlib import Path
@@ -152,34 +151,3 @@ def test_files_that_are_none(tmp_path):
     broken.write_bytes(b"name = \xff")
     with pytest.raises(InputError, match=r"must be readable TOML"):
         load_technology(broken)
-
-
-json_like = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.data())
-def test_whatever_stands_in_a_file_only_an_input_error_comes_out(data):
-    """Replace one random value of a good file by anything."""
-    from hwmodel.technology import _Reader
-
-    content = tomllib.loads((FOLDER / "horowitz-45nm.toml").read_text())
-    place = content
-    while True:
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-        if not keys:
-            break
-        key = data.draw(st.sampled_from(keys))
-        if isinstance(place[key], dict | list) and data.draw(st.booleans()):
-            place = place[key]
-            continue
-        place[key] = data.draw(json_like)
-        break
-    with contextlib.suppress(InputError):
-        _Reader("fuzz").read(content)

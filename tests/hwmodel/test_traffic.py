@@ -1,17 +1,14 @@
-"""Traffic: the compulsory bound, and the tile search against a simulated loop nest."""
-
-import itertools
+"""Traffic: the compulsory bound, levels, and what moves beside the products."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from golden import zoo
 from golden.errors import InputError
 from golden.schemes import EOQ, FP32_BN, SCHEMES
 from hwmodel.conventions import Conventions
+from hwmodel.hierarchy import Hierarchy, Level
 from hwmodel.step import Step
-from hwmodel.traffic import Hierarchy, array_traffic, product_traffic, traffic
+from hwmodel.traffic import array_traffic, tilings, traffic
 
 
 def megabytes(transfers, **where):
@@ -56,56 +53,6 @@ def test_a_larger_buffer_never_moves_more(scheme):
     assert moved == sorted(moved, reverse=True)
 
 
-def simulate(sizes, tiles, order, operands):
-    """Bytes (left, right, out) of a loop nest that keeps one tile of each operand."""
-    steps = {axis: range(-(-sizes[axis] // tiles[axis])) for axis in "mkn"}
-    moved = [0.0, 0.0, 0.0]
-    held = [None, None, None]
-    visits = {}
-    for place in itertools.product(*(steps[axis] for axis in order)):
-        at = dict(zip(order, place, strict=True))
-        extent = {axis: min(tiles[axis], sizes[axis] - at[axis] * tiles[axis]) for axis in "mkn"}
-        for index, (rows, columns) in enumerate(("mk", "kn", "mn")):
-            tile = (at[rows], at[columns])
-            if held[index] == tile:
-                continue
-            held[index] = tile
-            share = extent[rows] * extent[columns]
-            if index == 2:
-                # Sums come back as 32 bits, having left as 32 bits; the last time they leave done.
-                visits[tile] = visits.get(tile, 0) + 1
-                moved[2] += 0 if visits[tile] == 1 else 2 * 4 * share
-            else:
-                moved[index] += share * operands[index] / (sizes[rows] * sizes[columns])
-    moved[2] += operands[2]
-    return moved
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)),
-    st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
-    st.integers(20, 200),
-)
-def test_the_search_finds_the_best_loop_nest(sizes, widths, buffer):
-    m, k, n = sizes
-    left, right, out = m * k * widths[0], k * n * widths[1], m * n * widths[2]
-    best = float("inf")
-
-    def powers(size):
-        return [*(1 << b for b in range((size - 1).bit_length())), size]
-
-    for tm, tk, tn in itertools.product(powers(m), powers(k), powers(n)):
-        if 2 * (tm * tk * widths[0] + tk * tn * widths[1]) + 4 * tm * tn > buffer:
-            continue
-        for order in itertools.permutations("mkn"):
-            tiles = dict(zip("mkn", (tm, tk, tn), strict=True))
-            moved = simulate(dict(zip("mkn", sizes, strict=True)), tiles, order, (left, right, out))
-            best = min(best, sum(moved))
-    if best < float("inf"):
-        assert sum(product_traffic(m, k, n, left, right, out, buffer)) == pytest.approx(best)
-
-
 def test_sums_that_wait_leave_the_chip_when_it_is_small():
     def second_pass(exponents, buffer, batch=4):
         step = Step(zoo.resnet18(), EOQ, batch, Conventions(exponents=exponents))
@@ -116,6 +63,47 @@ def test_sums_that_wait_leave_the_chip_when_it_is_small():
     assert second_pass("sample", 1 << 26) == 0
     assert second_pass("batch", 1 << 19) > second_pass("sample", 1 << 19)
     assert second_pass("lagged", 1 << 12) == 0
+
+
+def levels(*sizes):
+    on_chip = (Level(name=f"l{i}", size=size) for i, size in enumerate(sizes))
+    return Hierarchy(levels=(*on_chip, Level(name="dram")))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_level_moves_at_least_the_compulsory_and_inner_ones_no_less_than_outer(scheme):
+    step = Step(zoo.resnet18(), SCHEMES[scheme], 2)
+    moved = traffic(step, levels(8 << 10, 64 << 10, 1 << 20))
+    total = dict.fromkeys(("dram", "l2", "l1"), 0)
+    for transfer in moved:
+        assert 0 <= transfer.compulsory <= transfer.modelled
+        total[transfer.level] += transfer.modelled
+    assert total["dram"] <= total["l2"] <= total["l1"]
+    # The outermost level is tiled as if there were no other.
+    one = sum(t.modelled for t in traffic(step, levels(1 << 20)))
+    assert total["dram"] == one
+
+
+def test_two_memories_of_one_size_move_the_same():
+    step = Step(zoo.resnet8(), EOQ, 4)
+    total = {}
+    for transfer in traffic(step, levels(1 << 14, 1 << 14)):
+        total[transfer.level] = total.get(transfer.level, 0) + transfer.modelled
+    assert total["l1"] == total["dram"]
+
+
+def test_tilings_say_what_the_transfers_say():
+    step, hierarchy = Step(zoo.resnet8(), EOQ, 4), levels(1 << 12, 1 << 15)
+    products = {"A", "W", "O", "E", "E_in", "G"}
+    for level in ("dram", "l1"):
+        found = [t for t in tilings(step, hierarchy) if t.level == level]
+        moved = [t for t in traffic(step, hierarchy) if t.level == level and t.tensor in products]
+        strided = {t.layer for t in found if t.repeats > 1 or "down" in t.layer}
+        for layer in {t.layer for t in found} - strided:
+            modelled = sum(t.modelled for t in moved if t.layer == layer)
+            assert sum(t.modelled for t in found if t.layer == layer) == pytest.approx(
+                modelled, rel=1e-3
+            )
 
 
 def test_the_array_reads_its_operands_again_for_every_block():
