@@ -19,7 +19,7 @@ from golden.archive import read_array
 from golden.errors import InputError
 from golden.learner import State, sha256
 
-__all__ = ["FILE_NAME", "Checkpoint", "Run", "read", "write"]
+__all__ = ["FILE_NAME", "Checkpoint", "Run", "read", "read_run", "write"]
 
 FILE_NAME = "checkpoint.npz"
 
@@ -82,6 +82,27 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(folder / FILE_NAME)
+
+
+def read_run(folder: Path) -> Run:
+    """Return which run a folder's checkpoint is of.
+
+    Raises InputError when there is none, or it is damaged.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise InputError(f"checkpoint {path}: required a file that `eoq train` wrote, got none")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = _header(read_array(archive, _HEADER, path), path)["run"]
+    except zipfile.BadZipFile as error:
+        raise InputError(f"checkpoint {path}: required a complete file, got: {error}") from error
+    kinds = {field.name: field.type for field in dataclasses.fields(Run)}
+    if found.keys() != kinds.keys() or any(
+        type(found[name]) is not kind for name, kind in kinds.items()
+    ):
+        raise InputError(f"checkpoint {path}: required the header of {_FORMAT!r}, got another")
+    return Run(**found)
 
 
 def read(folder: Path, run: Run, like: State) -> Checkpoint | None:

@@ -106,14 +106,15 @@ class FloatLearner:
             for key in (Tensor(name, kind) for kind in layer.learned)
         }
 
-    def _inputs(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def inputs(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the network reads: the mean pixel taken off, scaled to order one."""
         return (pixels.astype(np.float32) - np.float32(self._mean)) / np.float32(_INPUT_SCALE)
 
     def train(self, images: Images, k: int) -> None:
         """Take one step."""
         noise = self.model.noise
         noise.begin(self._step)
-        self.model.learn(self._inputs(images.pixels), images.labels)
+        self.model.learn(self.inputs(images.pixels), images.labels)
         for key, momentum in self._momentum.items():
             layer = self.model.layers[key.layer]
             parameter, gradient = layer.learned[key.kind], layer.gradients[key.kind]
@@ -126,7 +127,7 @@ class FloatLearner:
 
     def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the largest logit's class; the first of equals."""
-        return self.model.logits(self._inputs(pixels)).argmax(axis=1)
+        return self.model.logits(self.inputs(pixels)).argmax(axis=1)
 
     def parameters(self) -> State:
         """Learned tensors and running averages, float32."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from golden.data import Dataset
 from golden.errors import InputError
 from golden.float_learner import FP32_BN, FP32_FIXUP, FloatLearner
+from golden.he import FP32_HE
 from golden.learner import IntegerLearner, Learner
 from golden.network import Network
 from golden.range_bn import RANGE_BN
@@ -20,15 +21,17 @@ _SETUPS = {
     "range-bn": RANGE_BN,
     "fp32-bn": FP32_BN,
     "fp32-fixup": FP32_FIXUP,
+    "fp32-he": FP32_HE,
 }
 
 LEARNERS: Mapping[str, Callable[[Network, Dataset, int], Learner]] = MappingProxyType(
     {"eoq": IntegerLearner}
     | {name: functools.partial(FloatLearner, setup=setup) for name, setup in _SETUPS.items()}
 )
-"""Name -> (network, data set, seed) -> learner: the four schemes, and Fixup in float32.
+"""Name -> (network, data set, seed) -> learner: the four schemes, and two more in float32.
 
-"fp32-fixup" is what EOQ computes without its integers; only training compares with it.
+"fp32-fixup" is what EOQ computes without its integers, "fp32-he" the network without normalisation
+and without Fixup; only training and `golden.isometry` compare with them.
 """
 
 
@@ -41,4 +44,4 @@ def learner(scheme: str, network: Network, dataset: Dataset, seed: int) -> Learn
 
 def format_names(scheme: str) -> dict[str, str]:
     """W, A, E, G, U and V of a scheme as text."""
-    return SCHEMES["fp32-bn" if scheme == "fp32-fixup" else scheme].format_names
+    return SCHEMES["fp32-bn" if scheme.startswith("fp32") else scheme].format_names

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,20 @@ from golden import checkpoint
 from golden.checkpoint import Checkpoint, Run
 from golden.data import Dataset, Images
 from golden.errors import InputError
-from golden.learner import Learner, sha256
+from golden.learner import Learner, State, sha256
 from golden.learners import learner
 from golden.network import Network
 from golden.training import learning_rate_shift
 
-__all__ = ["Outcome", "annealing_shift", "epoch_order", "network_sha256", "train"]
+__all__ = [
+    "MAX_SEED",
+    "Outcome",
+    "annealing_shift",
+    "check_seed",
+    "epoch_order",
+    "network_sha256",
+    "train",
+]
 
 _ANNEAL_PERCENT = (50, 75, 90)
 """The learning rate halves when so much of the steps is done (our choice)."""
@@ -51,6 +59,8 @@ class Outcome:
         Images an epoch leaves out because they do not fill a batch; others each time.
     resumed:
         Epochs that a checkpoint had already done.
+    state:
+        Of the learner at the end, for another learner's `restore`.
     """
 
     test_accuracy: float
@@ -59,6 +69,7 @@ class Outcome:
     steps: int
     left_out: int
     resumed: int
+    state: State = field(compare=False, repr=False)
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
@@ -77,6 +88,12 @@ def network_sha256(network: Network) -> str:
     for layer in network:
         digest.update(f"{layer}\n".encode())
     return digest.hexdigest()
+
+
+def check_seed(seed: int) -> None:
+    """Raise InputError for a seed that a run cannot have."""
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"seed must be 0 to {MAX_SEED}, not {seed}")
 
 
 def train(
@@ -121,8 +138,7 @@ def train(
     shift = learning_rate_shift(batch)
     if not 1 <= epochs <= MAX_EPOCHS:
         raise InputError(f"epochs must be 1 to {MAX_EPOCHS}, not {epochs}")
-    if not 0 <= seed <= MAX_SEED:
-        raise InputError(f"seed must be 0 to {MAX_SEED}, not {seed}")
+    check_seed(seed)
     steps = len(dataset.train) // batch
     if not steps:
         raise InputError(
@@ -161,7 +177,8 @@ def train(
                 checkpoint.write(folder, Checkpoint(run, curve, it.state()))
         test_accuracy = _accuracy(it, dataset.test)
     left_out = len(dataset.train) - steps * batch
-    return Outcome(test_accuracy, curve, sha256(it.parameters()), steps, left_out, resumed)
+    return Outcome(test_accuracy, curve, sha256(it.parameters()), steps, left_out, resumed,
+                   it.state())  # fmt: skip
 
 
 def _resume(it: Learner, run: Run, folder: Path | None) -> list[float]:

@@ -93,6 +93,11 @@ class Model:
             if own.needs_codes or (own.passes_error and below):
                 self._coded_errors.add(layer.name)
 
+    @property
+    def coded_errors(self) -> frozenset[str]:
+        """Names of the layers whose output's error is brought to 8 bits."""
+        return frozenset(self._coded_errors)
+
     def key(self, layer: str, what: str) -> int:
         """Random key of one of a layer's tensors in the present step."""
         return tensor_key(self.state, draw_number(self._numbers[layer], what))

@@ -15,6 +15,7 @@ COMMANDS = {
     "sweep": "Price a grid of designs into Parquet, and find its Pareto front.",
     "report": "Write the comparison report: HTML, CSV and figures.",
     "train": "Train a network in integers, or in one of the ways that are compared.",
+    "isometry": "Measure how well each block keeps the norm of the errors that pass it.",
     "rtl": "Write the Verilog of the training core.",
     "cosim": "Run the RTL against golden (bits) and the cost model (cycles).",
     "doctor": "Say which tools were found and how to add what is missing.",

@@ -7,7 +7,7 @@ import click
 from golden.errors import InputError
 from rtl.config import SIZE_MAX
 
-__all__ = ["ARRAY", "Array"]
+__all__ = ["ARRAY", "DATA", "NETWORK", "Array"]
 
 
 class Array(click.ParamType):
@@ -49,3 +49,16 @@ class Array(click.ParamType):
 
 ARRAY = Array(SIZE_MAX)
 """An array that the core can have."""
+
+NETWORK = click.option(
+    "--network", default="resnet8", show_default=True, help="Built-in name or .onnx file."
+)
+"""A network that is trained."""
+
+DATA = click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="digits, fashion-mnist, fashion-mnist:DIR, or an .npz file with x and y.",
+)
+"""What it is trained on."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eoq.cli.parameters import DATA, NETWORK
+
 if TYPE_CHECKING:
     from golden.trainer import Outcome, Report
 
@@ -19,21 +21,15 @@ __all__ = ["train"]
     "  eoq train --network resnet20 --data fashion-mnist --epochs 10 --checkpoint run1\n"
     "  eoq train --network mlp --data images.npz --scheme fp32-bn --epochs 8 --json\n"
 )
-@click.option(
-    "--network", default="resnet8", show_default=True, help="Built-in name or .onnx file."
-)
-@click.option(
-    "--data",
-    default="digits",
-    show_default=True,
-    help="digits, fashion-mnist, fashion-mnist:DIR, or an .npz file with x and y.",
-)
+@NETWORK
+@DATA
 @click.option(
     "--scheme",
     metavar="NAME",
     default="eoq",
     show_default=True,
-    help="eoq, wageubn, range-bn, fp32-bn, or fp32-fixup (EOQ without its integers).",
+    help="eoq, wageubn, range-bn, fp32-bn, fp32-fixup (EOQ without its integers), or fp32-he "
+    "(neither Fixup nor BN).",
 )
 @click.option("--epochs", type=int, default=16, show_default=True, help="Passes over the data.")
 @click.option("--batch", type=int, default=64, show_default=True, help="Images a step, 2**n.")
