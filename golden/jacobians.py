@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.blocks import Block
-from golden.float_build import build_float
-from golden.float_layers import Floats
+from golden.float_layers import DropoutLayer, Floats
 from golden.float_model import FloatModel
-from golden.float_pools import GlobalAverageLayer
 from golden.formats import Integers
-from golden.layers import MultiplierLayer
-from golden.network import GlobalAveragePool, Network, Normalization
+from golden.layers import ReshapeLayer
+from golden.network import Dropout, Network, Normalization
 from golden.training import Model
 from golden.values import ERROR_ZERO_EXPONENT, Value, join, quantize_samples
 
@@ -29,7 +27,6 @@ __all__ = [
     "IntegerJacobians",
     "Jacobians",
     "Matrix",
-    "dequantized",
     "widened",
 ]
 
@@ -90,13 +87,18 @@ def _pull(
     return total(errors[block.source])
 
 
+def _dropouts(network: Network) -> list[str]:
+    return [layer.name for layer in network if isinstance(layer.operator, Dropout)]
+
+
 class FloatJacobians(Jacobians[Floats]):
     """Of a floating-point model in training: normalisation is by the batch's own statistics.
 
     Parameters
     ----------
     model:
-        Its layers keep this batch until another forward pass; running averages move.
+        Its layers keep this batch until another forward pass; running averages move. Dropout is
+        taken out of it.
     inputs:
         (samples, ...), in the type in which to compute.
     linear:
@@ -108,6 +110,8 @@ class FloatJacobians(Jacobians[Floats]):
         self.linear = linear
         self._layers = model.layers
         self._kind = inputs.dtype
+        for name in _dropouts(model.network):
+            model.layers[name] = DropoutLayer(0.0, model.noise)
         model.noise.begin(0)
         model.logits(inputs, training=True)
 
@@ -137,6 +141,13 @@ class IntegerJacobians(Jacobians[Value]):
     Straight-through: the mask of a ReLU is the integers' own, and the rounding of activations has
     no derivative of its own, as in training.
 
+    Parameters
+    ----------
+    model:
+        Its layers keep this batch until another forward pass. Dropout is taken out of it.
+    codes:
+        8-bit inputs.
+
     Members
     -------
     coded:
@@ -149,6 +160,8 @@ class IntegerJacobians(Jacobians[Value]):
         super().__init__(model.network, len(codes))
         self._layers = model.layers
         self.coded = model.coded_errors
+        for name in _dropouts(model.network):
+            model.layers[name] = ReshapeLayer(name, model.network.shape_of(name))
         model.logits(codes)
 
     def probe(self, values: Floats) -> Value:
@@ -171,41 +184,6 @@ class IntegerJacobians(Jacobians[Value]):
             return self._layers[name].backward(joined)
 
         return _pull(block, error, step, join)
-
-
-class _ShiftedMean(GlobalAverageLayer):
-    """A sum over the plane divided by the next power of two, as the integers have it."""
-
-    def forward(self, inputs: Sequence[Floats], training: bool) -> Floats:
-        """Average."""
-        positions = inputs[0].shape[2] * inputs[0].shape[3]
-        self._share = positions / (1 << (positions - 1).bit_length())
-        return super().forward(inputs, training) * self._share
-
-    def backward(self, error: Floats, needed: bool) -> list[Floats]:
-        """Spread."""
-        return super().backward(error * self._share, needed)
-
-
-def dequantized(model: Model) -> FloatModel:
-    """Return the piecewise linear network, in float64, that an integer model rounds.
-
-    Its parameters are those that the integers multiply by and add; its activations and errors are
-    not rounded, so its ReLUs may open where the integers' do not.
-    """
-    network = model.network
-    result = build_float(network, 0, dtype=np.float64)
-    for layer in network:
-        own, target = model.layers[layer.name], result.layers[layer.name]
-        for kind, learned in own.learned.items():
-            target.learned[kind] = learned.values * 2.0**-learned.exponent
-        if isinstance(own, MultiplierLayer):
-            # It is used in fewer bits than it is kept: in those that an error of one comes back in.
-            (factor,) = own.backward(Value(np.ones((1, 1), np.int32), np.zeros(1, np.int64)))
-            target.learned["multiplier"] = factor.integers[0] * 2.0**-factor.exponent
-        if isinstance(layer.operator, GlobalAveragePool):
-            result.layers[layer.name] = _ShiftedMean()
-    return result
 
 
 def widened(model: FloatModel) -> FloatModel:

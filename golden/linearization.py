@@ -8,9 +8,10 @@ import numpy as np
 from golden import checkpoint
 from golden.checkpoint import Checkpoint, Run
 from golden.data import INPUT_EXPONENT, Dataset
+from golden.dequantization import dequantized
 from golden.errors import InputError
 from golden.float_learner import FloatLearner
-from golden.jacobians import FloatJacobians, IntegerJacobians, Jacobians, dequantized, widened
+from golden.jacobians import FloatJacobians, IntegerJacobians, Jacobians, widened
 from golden.learner import IntegerLearner, State
 from golden.learners import learner
 from golden.network import Network
