@@ -37,6 +37,7 @@ _NEEDS_CODES = (
     ChannelMultiplier,
     Concat,
     Convolution,
+    Dropout,
     GlobalMaxPool,
     Linear,
     MaxPool,
@@ -45,8 +46,7 @@ _NEEDS_CODES = (
 )
 """Operators that read 8-bit codes, and whose output's error must be codes.
 
-Products as in `golden.layers`; that windows and joins of channels read codes is our choice, so that
-no 32-bit plane is stored.
+As in `golden.layers`, `golden.pooling`, `golden.concatenation` and `golden.dropout`.
 """
 
 _BIASES = (ScalarBias, ChannelBias)
@@ -66,6 +66,11 @@ _KEEPS_CODES = (
 _KEEPS_ERROR = (*_KEEPS_CODES, *_BIASES, Add, AveragePool, GlobalAveragePool)
 """Operators whose backward pass hands codes on as codes. A mean spreads its error; the division is
 in the exponent."""
+
+
+def _widens(operator: Operator) -> bool:
+    """A leaky activation makes 32 bits of codes and loses nothing (`golden.activations`)."""
+    return isinstance(operator, Activation) and operator.slope > 0
 
 
 def _needs_codes(operator: Operator) -> bool:
@@ -91,6 +96,7 @@ class Dataflow:
         for layer in step.network:
             name, operator = layer.name, layer.operator
             keeps = isinstance(operator, (*_KEEPS_CODES, *_BIASES)) or chooses(operator)
+            keeps = keeps and not _widens(operator)
             codes[name] = keeps and all(codes[source] for source in layer.inputs)
             readers = step.consumers[name]
             wanted = len(readers) > 1 or any(_needs_codes(layers[r].operator) for r in readers)
@@ -119,7 +125,7 @@ class Dataflow:
             if len(sources) == 1:
                 reader = layers[sources[0]].operator
                 sums = isinstance(reader, MaxPool | AveragePool) and overlaps(reader)
-                kept = isinstance(reader, _KEEPS_ERROR) and not sums
+                kept = isinstance(reader, _KEEPS_ERROR) and not sums and not _widens(reader)
                 codes[name] = kept and codes[sources[0]]
             if name in wanted and not codes[name]:
                 points.append(name)

@@ -79,7 +79,7 @@ def _matrix_product(step: Step, layer: Layer) -> Rows:
 
 def _activation(step: Step, layer: Layer) -> Rows:
     """One compare an element (two when clipped), and again to choose the error; a leaky one also
-    multiplies, both ways."""
+    multiplies, both ways, or in EOQ shifts."""
     operator, n = layer.operator, step.elements(layer.name)
     assert isinstance(operator, Activation)  # noqa: S101 - for the type checker
     compares = n * (1 + (operator.maximum is not None))
@@ -89,8 +89,9 @@ def _activation(step: Step, layer: Layer) -> Rows:
         stored = step.scheme.formats["A"].operand
         yield Row(layer.name, "backward_data", "compare", stored, compares)
     if operator.slope:
+        op = "multiply" if step.normalizes else "shift"
         for phase in ("forward", "backward_data")[: 1 + backward]:
-            yield Row(layer.name, phase, "multiply", step.arithmetic.operand, n)
+            yield Row(layer.name, phase, op, step.arithmetic.operand, n)
 
 
 def _window_taps(step: Step, layer: Layer) -> int:
@@ -187,13 +188,18 @@ def _multiply(step: Step, layer: Layer) -> Rows:
 
 
 def _dropout(step: Step, layer: Layer) -> Rows:
-    """A random draw, a compare and a multiplication an element; backward the multiplication."""
+    """A random draw, a compare and a multiplication an element; backward the multiplication. EOQ
+    scales in inference alone: backward a compare, which chooses, as a ReLU's does."""
     operator, n = layer.operator, step.elements(layer.name)
     assert isinstance(operator, Dropout)  # noqa: S101 - for the type checker
     if not operator.probability:
         return
     yield Row(layer.name, "forward", "random", "int16", n)
     yield Row(layer.name, "forward", "compare", "int16", n)
+    if not step.normalizes:
+        if _backward(step, layer):
+            yield Row(layer.name, "backward_data", "compare", step.scheme.formats["A"].operand, n)
+        return
     yield Row(layer.name, "forward", "multiply", step.arithmetic.operand, n)
     if _backward(step, layer):
         yield Row(layer.name, "backward_data", "multiply", step.arithmetic.operand, n)

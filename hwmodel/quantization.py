@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from golden.network import (
+    Activation,
     Add,
     ChannelShuffle,
     Concat,
@@ -102,6 +103,9 @@ def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
     elif isinstance(operator, Concat):
         yield Row(name, PHASE, "shift", "int8", n)
         yield Row(name, PHASE, "compare", "int8", (len(layer.inputs) - 1) * samples)
+    elif isinstance(operator, Activation) and operator.maximum is not None:
+        # The level comes to each sample's exponent, within 31 bits.
+        yield from _convert(name, "int32", samples, measured=False)
     elif isinstance(operator, BIASES):
         # The 16-bit bias comes to each sample's exponent; the sum saturates.
         yield Row(name, PHASE, "shift", "int16", samples * step.parameters[layer.name]["bias"][0])

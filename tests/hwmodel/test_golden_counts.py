@@ -11,12 +11,35 @@ import numpy as np
 import pytest
 
 from golden import zoo
+from golden.activations import LeakyLayer
 from golden.initialization import build
+from golden.network import (
+    Activation,
+    AveragePool,
+    ChannelBias,
+    ChannelMultiplier,
+    ChannelShuffle,
+    Concat,
+    Convolution,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    Linear,
+    MaxPool,
+    Network,
+    Normalization,
+    Softmax,
+)
 from golden.schemes import EOQ
 from hwmodel.ledger import MAC_PHASES, ledger
 from hwmodel.step import Step, total
+from hwmodel.windows import overlaps
 
-MODULES = ("values", "layers", "gradients", "convolution", "training")
+MODULES = (
+    "values", "layers", "gradients", "convolution", "training",
+    "activations", "channel_scalars", "concatenation", "dropout", "pooling",
+)  # fmt: skip
 
 
 def size(value):
@@ -32,14 +55,32 @@ PIECES = {
     # The bias comes to the exponent of each sample, once a channel.
     "add_bias": lambda value, bias: len(value) * bias.size,
     "sum_samples": lambda sums, *_: sums.size,
+    "clip_levels": lambda level, exponent, samples: samples.size,
+    "align_codes": lambda operands: sum(size(value) for value in operands),
 }
 """Piece -> elements that it shifts (but for the update, which shifts each three times)."""
+
+
+def scattered(windows, error, place, *_):
+    """Additions of a pooling's backward pass: none where every element gets one error."""
+    if not overlaps(windows.operator):
+        return 0
+    return size(error) * (math.prod(windows.operator.kernel) if place is None else 1)
+
+
+OTHERS = {
+    "first_largest": lambda taps: (len(taps) - 1) * taps[0].size,
+    "sum_taps": lambda taps: (len(taps) - 1) * taps[0].size,
+    "scatter": scattered,
+    "kept": lambda key, shape, keep: math.prod(shape),
+}
+"""Piece -> its comparisons, additions or draws."""
 
 
 @pytest.fixture
 def counts(monkeypatch):
     """Elements that pass each piece, and multiply-accumulates."""
-    found = dict.fromkeys([*PIECES, "mac"], 0)
+    found = dict.fromkeys([*PIECES, *OTHERS, "leaky", "mac"], 0)
 
     def counted(name, function, of):
         def wrapper(*arguments, **options):
@@ -49,12 +90,14 @@ def counts(monkeypatch):
         return wrapper
 
     for module in map(importlib.import_module, (f"golden.{name}" for name in MODULES)):
-        for name, of in PIECES.items():
+        for name, of in (PIECES | OTHERS).items():
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, counted(name, getattr(module, name), of))
         if hasattr(module, "matmul"):
             macs = counted("mac", module.matmul, lambda a, b: math.prod(a.shape) * b.shape[-1])
             monkeypatch.setattr(module, "matmul", macs)
+    leaky = counted("leaky", LeakyLayer._pass, lambda layer, value: size(value))
+    monkeypatch.setattr(LeakyLayer, "_pass", leaky)
     # Stacks of matrices: (groups or samples, m, k) @ (..., k, n), spread over leading dimensions.
     monkeypatch.setattr(
         np, "matmul",
@@ -67,10 +110,63 @@ def counts(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet8", "resnet20"])
+def vgg_like():
+    """Maxima with and without overlap, biases a layer, a hidden linear layer with dropout."""
+    network = Network("vgg-like", (3, 11, 9))
+    for index, pool in enumerate((MaxPool((2, 2), (2, 2)), MaxPool((3, 3), (2, 2), (1, 1, 1, 1)))):
+        convolution = Convolution((3, 3), (1, 1), (1, 1, 1, 1), out_channels=6, bias=True)
+        network.add(f"conv{index}", convolution)
+        network.add(f"norm{index}", Normalization())
+        network.add(f"relu{index}", Activation())
+        network.add(f"pool{index}", pool)
+    network.add("flatten", Flatten())
+    network.add("fc1", Linear(12))
+    network.add("relu", Activation())
+    network.add("dropout", Dropout())
+    network.add("fc2", Linear(10))
+    return network
+
+
+def inception_like():
+    """Branches that are concatenated: convolution, leaky or clipped, and both kinds of pooling."""
+    network = Network("inception-like", (4, 8, 8))
+    window = ((3, 3), (1, 1), (1, 1, 1, 1))
+    start = network.add("stem", Convolution(*window, out_channels=4))
+    narrow = network.add("one", Convolution((1, 1), out_channels=3), start)
+    narrow = network.add("leaky", Activation(slope=0.1), narrow)
+    maxima = network.add("max", MaxPool(*window), start)
+    means = network.add("avg", AveragePool(*window), start)
+    means = network.add("project", Convolution((1, 1), out_channels=2), means)
+    network.add("joined", Concat(), narrow, maxima, means)
+    network.add("relu6", Activation(maximum=6.0))
+    network.add("scale", ChannelMultiplier())
+    network.add("shift", ChannelBias())
+    network.add("grouped", Convolution((2, 2), dilation=(2, 3), out_channels=6, groups=3))
+    network.add("shuffle", ChannelShuffle(3))
+    top = network.add("top", GlobalMaxPool())
+    mean = network.add("mean", GlobalAveragePool(), "shuffle")
+    network.add("both", Concat(), top, mean)
+    network.add("flatten", Flatten())
+    network.add("fc", Linear(10))
+    network.add("softmax", Softmax())
+    return network
+
+
+NETWORKS = {
+    "mlp": zoo.mlp,
+    "resnet8": zoo.resnet8,
+    "resnet20": zoo.resnet20,
+    "lenet5": zoo.lenet5,
+    "mobilenetv2": lambda: zoo.mobilenetv2((3, 32, 32), classes=10),
+    "vgg-like": vgg_like,
+    "inception-like": inception_like,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("batch", [1, 4])
 def test_instrumented_step(counts, name, batch):
-    network = zoo.BUILT_IN[name]()
+    network = NETWORKS[name]()
     step = Step(network, EOQ, batch)
     model = build(step.network, 0)
     codes = np.random.default_rng(1).integers(-127, 128, (batch, *network.input_shape))
@@ -84,6 +180,27 @@ def test_instrumented_step(counts, name, batch):
     assert draws == {"quantization": counts["align_errors"], "update": 2 * counts["update"]}
 
     assert total(rows, op="shift", phase="update") == 3 * counts["update"]
-    multipliers = sum("multiplier" in layer.parameters for layer in step.network)
+    multipliers = sum(math.prod(layer.parameters.get("multiplier", (0,))) for layer in step.network)
     shifted = sum(counts[piece] for piece in PIECES if piece != "update")
     assert total(rows, op="shift", phase="quantization") == shifted + 2 * multipliers
+
+    def of(kinds, **where):
+        names = {layer.name for layer in step.network if isinstance(layer.operator, kinds)}
+        return total([row for row in rows if row.layer in names], **where)
+
+    windows = (MaxPool, AveragePool)
+    sums = of(AveragePool, op="add", phase="forward")
+    assert of(MaxPool, op="compare", phase="forward") == counts["first_largest"]
+    assert sums == counts["sum_taps"]
+    forks = sum(
+        (len(step.error_sources[layer.name]) - 1) * step.elements(layer.name)
+        for layer in step.network
+        if isinstance(layer.operator, windows) and len(step.error_sources[layer.name]) > 1
+    )
+    assert of(windows, op="add", phase="backward_data") == counts["scatter"] + forks
+    assert of(Dropout, op="random") == counts["kept"]
+    assert (
+        of(Activation, op="shift", phase="forward")
+        + of(Activation, op="shift", phase="backward_data")
+        == counts["leaky"]
+    )

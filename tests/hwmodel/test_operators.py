@@ -271,3 +271,36 @@ def test_softmax_in_the_middle_is_still_refused():
     network.add("after", Convolution((1, 1), out_channels=2))
     with pytest.raises(InputError, match=r"layer 'it': .* Softmax has one only at the end"):
         cost(network)
+
+
+def test_dropout_multiplies_in_the_schemes_that_scale_in_training():
+    assert counts(Dropout(), batch=3) == {
+        ("forward", "random", "int16"): 3 * N,
+        ("forward", "compare", "int16"): 3 * N,
+        ("forward", "multiply", "fp32"): 3 * N,
+        ("backward_data", "multiply", "fp32"): 3 * N,
+    }
+    assert counts(Dropout(), "eoq", 3) == {
+        ("forward", "random", "int16"): 3 * N,
+        ("forward", "compare", "int16"): 3 * N,
+        ("backward_data", "compare", "int8"): 3 * N,
+        # Its error is converted: the layer behind it is a product.
+        ("quantization", "shift", "int32"): 3 * N,
+        ("quantization", "compare", "int32"): 2 * 3 * N,
+        ("quantization", "add", "int8"): 3,
+    }
+
+
+def test_clipped_and_leaky_activations_in_eoq():
+    clipped = counts(Activation(maximum=6.0), "eoq", 3)
+    plain = counts(Activation(), "eoq", 3)
+    assert clipped["forward", "compare", "int32"] == 2 * plain["forward", "compare", "int32"]
+    # The level comes to the exponent of each of three samples, within 31 bits.
+    for op in ("shift", "compare"):
+        key = ("quantization", op, "int32")
+        assert clipped[key] == plain[key] + 3
+    leaky = counts(Activation(slope=0.1), "eoq", 3)
+    assert leaky["forward", "shift", "int32"] == leaky["backward_data", "shift", "int32"] == 3 * N
+    assert not any(op == "multiply" for _, op, _ in leaky)
+    float_leaky = counts(Activation(slope=0.1), batch=3)
+    assert float_leaky["forward", "multiply", "fp32"] == 3 * N
