@@ -23,6 +23,7 @@ from hwmodel.technology import Technology, load_technology
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
 __all__ = ["TABLES", "Costs", "cost"]
 
@@ -102,10 +103,33 @@ class Costs(Sequence[Cost]):
         return self.table("ops")
 
 
+def _network(
+    network: "Network | str | Path | torch.nn.Module", input_shape: Sequence[int] | None
+) -> Network:
+    if isinstance(network, str | Path):
+        return load(network, input_shape=input_shape)
+    if isinstance(network, Network):
+        if input_shape is not None and network.input_shape != tuple(input_shape):
+            raise InputError(
+                f"network {network.name!r} must take samples of shape {tuple(input_shape)}, "
+                f"not {network.input_shape}"
+            )
+        return network
+    if input_shape is None:
+        raise InputError(
+            "a PyTorch module requires input_shape, the shape of one sample such as (3, 224, 224)"
+        )
+    # Only modules need torch, which takes seconds to import.
+    from golden.torch_import import import_torch
+
+    return import_torch(network, input_shape)
+
+
 def cost(
-    network: Network | str | Path,
+    network: "Network | str | Path | torch.nn.Module",
     schemes: Sequence[Scheme | str] | Scheme | str = tuple(SCHEMES),
     *,
+    input_shape: Sequence[int] | None = None,
     batch: int = 1,
     array: tuple[int, int] = (16, 16),
     technology: Technology | str = "horowitz-45nm",
@@ -118,14 +142,15 @@ def cost(
     Parameters
     ----------
     network:
-        A built-in name, the path of an .onnx file, or a network.
+        A built-in name, the path of an .onnx file, a network, or a torch.nn.Module (extra `torch`).
+    input_shape:
+        Of one sample: required for a PyTorch module, the network's own by default for all others.
     schemes:
         One or several; all by default.
     batch, array, technology, conventions, hierarchy, hardware:
         As for `hwmodel.cost.cost`.
     """
-    if not isinstance(network, Network):
-        network = load(network)
+    network = _network(network, input_shape)
     if isinstance(schemes, str | Scheme):
         schemes = (schemes,)
     if not isinstance(technology, Technology):
