@@ -150,7 +150,7 @@ def _flatten(module: nn.Flatten, shape: Shape) -> Operator | None:
 
 def _softmax(module: nn.Softmax | nn.LogSoftmax, shape: Shape) -> Operator:
     _require(module.dim is not None, "dim must be given")
-    axis = int(module.dim) % (len(shape) + 1)  # type: ignore[arg-type]
+    axis = int(module.dim) % (len(shape) + 1)
     _require(axis > 0, "dim must not be the batch")
     return Softmax(axis - 1)
 
