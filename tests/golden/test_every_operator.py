@@ -138,7 +138,6 @@ def test_all_zero_images_and_errors_stay_in_range() -> None:
 class Watched(np.ndarray):
     """Integers that refuse what hardware has not: floating point, division, roots, logarithms."""
 
-    seen: ClassVar[set[str]] = set()
     _ALLOWED: ClassVar = {
         "add", "subtract", "multiply", "maximum", "minimum", "greater", "less", "less_equal",
         "greater_equal", "equal", "not_equal", "right_shift", "left_shift", "bitwise_and",
@@ -149,7 +148,6 @@ class Watched(np.ndarray):
         assert ufunc.__name__ in self._ALLOWED, ufunc
         plain = [np.asarray(i) for i in inputs]
         assert all(i.dtype.kind in "iub" for i in plain), [i.dtype for i in plain]
-        self.seen.add(ufunc.__name__)
         if out is not None:
             options["out"] = tuple(np.asarray(o) for o in out)
         for key in ("where",):
@@ -201,7 +199,8 @@ def test_nothing_but_integers(layer: IntegerLayer, dtype: type) -> None:
             for below in layer.backward(watched(Value(error, out.exponent.copy(), True))):
                 assert below.integers.shape == (2, 4, 6, 6)
                 assert below.integers.dtype.kind == "i"
-                assert not below.is_codes or np.abs(below.integers.astype(int)).max() <= 127
+                plain = np.asarray(below.integers)
+                assert not below.is_codes or -127 <= plain.min() <= plain.max() <= 127
 
 
 def test_the_watch_sees_what_it_must() -> None:
@@ -209,7 +208,6 @@ def test_the_watch_sees_what_it_must() -> None:
     for wrong in (lambda: codes / 2, lambda: codes // 2, lambda: codes * 0.5, lambda: codes**2):
         with pytest.raises(AssertionError):
             wrong()
-    assert {"add", "multiply", "greater"} <= Watched.seen or not Watched.seen
 
 
 @pytest.mark.parametrize(
