@@ -79,9 +79,20 @@ def make_dataset(name: str, train: Images, validation: Images, test: Images) -> 
     Raises
     ------
     InputError
-        The parts' images differ in shape, a label is out of range, or a class is without an image
-        to train on.
+        Images are no bytes, their shapes differ, a label is missing, no whole number or out of
+        range, or a class is without an image to train on.
     """
+    for part in (train, validation, test):
+        if part.pixels.dtype != np.uint8 or part.pixels.ndim != 4:
+            raise InputError(
+                f"data set {name}: images must be uint8 of shape (n, channels, height, width), "
+                f"not {part.pixels.dtype} of shape {part.pixels.shape}"
+            )
+        if part.labels.shape != part.pixels.shape[:1] or part.labels.dtype.kind not in "iu":
+            raise InputError(
+                f"data set {name}: labels must be {len(part.pixels)} integers, one an image, not "
+                f"{part.labels.dtype} of shape {part.labels.shape}"
+            )
     shapes = [part.pixels.shape[1:] for part in (train, validation, test)]
     if len(set(shapes)) != 1:
         raise InputError(f"data set {name}: all images must have one shape, not {shapes}")

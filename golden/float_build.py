@@ -110,7 +110,9 @@ def build_float(
     """
     network, classifier = split_classifier(network)
     normalized = any(isinstance(layer.operator, Normalization) for layer in network)
-    scales = branch_scales(network) | {classifier: math.sqrt(0.5) if normalized else 0.0}
+    scales = branch_scales(network)
+    if classifier is not None:
+        scales[classifier] = math.sqrt(0.5) if normalized else 0.0
     builder = _Builder(network, scales, np.random.default_rng(seed), Noise(seed), dtype)
     layers = {layer.name: builder.layer(layer, parts or Parts()) for layer in network}
     return FloatModel(network, layers, builder.noise)

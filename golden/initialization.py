@@ -53,7 +53,8 @@ def build(network: Network, seed: int) -> Model:
     network, classifier = split_classifier(network)
     check_reductions(network)
     scales = branch_scales(network)
-    scales[classifier] = 0.0
+    if classifier is not None:
+        scales[classifier] = 0.0
     layers = [_layer(network, layer, scales.get(layer.name, 1.0), rng) for layer in network]
     return Model(network, layers, seed)
 

@@ -131,7 +131,8 @@ def train(
     Raises
     ------
     InputError
-        One line, before any work: a number is out of range, golden cannot train an operator, or
+        One line, before any work: a number is out of range, the network is not for these images or
+        classes, golden cannot train an operator, or
         the folder's checkpoint is damaged or of another run. After an epoch: a floating-point
         scheme has run away.
     """
@@ -144,6 +145,17 @@ def train(
         raise InputError(
             f"batch must be at most the {len(dataset.train)} training images of {dataset.name}, "
             f"not {batch}"
+        )
+    if network.input_shape != dataset.shape:
+        raise InputError(
+            f"network {network.name!r} must take the images of {dataset.name}, which are "
+            f"{dataset.shape}, not {network.input_shape}"
+        )
+    outputs = network.shape_of(network.output)
+    if outputs[0] != dataset.classes:
+        raise InputError(
+            f"network {network.name!r} must have an output for each of the {dataset.classes} "
+            f"classes of {dataset.name}, not {outputs[0]}"
         )
     run = Run(
         network.name, network_sha256(network), dataset.name, dataset.fingerprint,

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.batch import check_codes, check_labels
 from golden.data import INPUT_EXPONENT
 from golden.errors import InputError
 from golden.formats import Integers
@@ -104,6 +105,7 @@ class Model:
 
     def logits(self, codes: Integers) -> tuple[Integers, Integers]:
         """32-bit logits (samples, classes) and their exponents, for 8-bit inputs."""
+        check_codes(self.network, codes)
         value = self._forward(codes, {}, training=False)
         return value.integers, value.exponent
 
@@ -138,8 +140,11 @@ class Model:
         Raises
         ------
         InputError
-            Before any work: a weight gradient of so many samples could pass 32 bits.
+            Before any work: codes or labels are not what they must be, their number is no power of
+            two, or a weight gradient of so many samples could pass 32 bits.
         """
+        check_codes(self.network, codes)
+        check_labels(self.network, labels, len(codes))
         if len(codes) > self._largest_batch:
             raise InputError(
                 f"batch must be at most {self._largest_batch} for network {self.network.name!r}, "

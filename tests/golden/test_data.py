@@ -168,3 +168,22 @@ def test_digits_are_scikit_learns() -> None:
     ours = sorted(map(bytes, np.column_stack([pixels, labels]).astype(np.uint8)))
     bright = np.minimum(theirs.data * 16, 255)
     assert ours == sorted(map(bytes, np.column_stack([bright, theirs.target]).astype(np.uint8)))
+
+
+def test_parts_that_are_refused() -> None:
+    digits = data.load("digits")
+    train, validation, test = digits.train, digits.validation, digits.test
+
+    def refuse(message: str, part: data.Images) -> None:
+        with pytest.raises(InputError, match=rf"^data set mine: {message}") as refusal:
+            data.make_dataset("mine", train, part, test)
+        assert "\n" not in str(refusal.value)
+
+    pixels, labels = validation.pixels, validation.labels
+    refuse("images must be uint8 of .*, not float64", data.Images(pixels * np.nan, labels))
+    refuse(r"images must be uint8 .* \(180, 8, 8\)$", data.Images(pixels[:, 0], labels))
+    refuse("all images must have one shape", data.Images(pixels[:, :, :7], labels))
+    refuse(r"labels must be 180 integers.*\(179,\)$", data.Images(pixels, labels[1:]))
+    refuse("labels must be 180 integers.*float64", data.Images(pixels, labels / 1))
+    refuse("labels must be 0 to classes - 1", data.Images(pixels, labels - 1))
+    refuse("every class from 0 to 10 must have", data.Images(pixels, labels + 1))

@@ -89,9 +89,20 @@ def test_basic_block_has_the_scalars_of_the_paper():
         ("resnet18", 8, 8 * 4 + 2),
         ("resnet34", 16, 16 * 4 + 2),
         ("resnet50", 16, 16 * 6 + 2),
+        ("resnet8", 3, 3 * 4 + 2),
+        ("resnet20", 9, 9 * 4 + 2),
+        # Ten of 17 blocks have a shortcut, 3 convolutions with 3 biases before them, 2 behind and
+        # one behind the join. Each of the other 22 normalisations leaves a bias, and the head one.
+        ("mobilenetv2", 10, 10 * 6 + (1 + 2 + 6 * 3 + 1) + 1),
+        # No branches, and every layer has biases of its own.
+        ("mlp", 0, 0),
+        ("lenet5", 0, 0),
+        ("vgg11", 0, 0),
+        ("vgg16", 0, 0),
+        ("alexnet", 0, 0),
     ],
 )
-def test_residual_networks(name, blocks, biases):
+def test_parameters_of_the_rewritten_networks(name, blocks, biases):
     network = zoo.BUILT_IN[name]()
     found = kinds(EOQ.rewrite(network))
     assert (found["ScalarMultiplier"], found["ScalarBias"]) == (blocks, biases)

@@ -10,7 +10,7 @@ from golden import checkpoint, data, float_learner, zoo
 from golden.errors import InputError
 from golden.learner import sha256
 from golden.learners import LEARNERS, learner
-from golden.network import Network
+from golden.network import Convolution, Flatten, GlobalAveragePool, Linear, Network
 from golden.trainer import Outcome, annealing_shift, epoch_order, network_sha256, train
 
 
@@ -173,6 +173,34 @@ def test_numbers_out_of_range(digits: data.Dataset, mlp: Network) -> None:
             run(mlp, digits, **options)
     with pytest.raises(InputError, match=r"^scheme must be one of eoq.*, not 'sgd'$"):
         train(mlp, digits, scheme="sgd", epochs=1)
+
+
+def test_a_network_for_other_images(digits: data.Dataset, folder: Path) -> None:
+    before = (folder / checkpoint.FILE_NAME).read_bytes()
+    for network, message in (
+        (
+            zoo.mlp((1, 28, 28)),
+            r"take the images of digits, .* \(1, 8, 8\), not \(1, 28, 28\)$",
+        ),
+        (zoo.mlp(classes=9), "an output for each of the 10 classes of digits, not 9$"),
+    ):
+        with pytest.raises(InputError, match=rf"^network 'mlp' must (have )?{message}"):
+            run(network, digits, folder)
+    assert (folder / checkpoint.FILE_NAME).read_bytes() == before
+
+
+def test_a_batch_that_32_bits_do_not_hold(tmp_path: Path) -> None:
+    tall = Network("tall", (1, 400, 200))
+    tall.add("conv", Convolution((1, 1), out_channels=1))
+    tall.add("mean", GlobalAveragePool())
+    tall.add("flatten", Flatten())
+    tall.add("fc", Linear(2))
+    pixels = np.zeros((8, 1, 400, 200), np.uint8)
+    images = data.Images(pixels, np.arange(8) % 2)
+    dataset = data.make_dataset("tall", images, images, images)
+    with pytest.raises(InputError, match=r"^batch must be at most 1 for network 'tall'"):
+        train(tall, dataset, epochs=1, batch=2, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_that_ran_away(

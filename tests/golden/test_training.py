@@ -166,5 +166,5 @@ def test_refusals() -> None:
     headless.add("fc", Linear(4))
     headless.add("relu", Activation())
     headless.add("join", Add(), "fc", "relu")
-    with pytest.raises(InputError, match="requires a linear classifier at the end"):
+    with pytest.raises(InputError, match="requires a linear layer or a convolution at the"):
         build(headless, seed=0)
