@@ -35,6 +35,8 @@ TABLES = (
     "traffic",
     "tiling",
     "energy",
+    "layer_energy",
+    "roofline",
     "sensitivity",
     "area",
     "instructions",

@@ -1,45 +1,137 @@
 """The report's chapters on cost: tables of several networks under several schemes, and drawings."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from eoq.api import Costs
-from hwmodel.cost import Cost
+from eoq.captions import conventions, each, frame_of, memories, technology
+from eoq.design_chapter import designs_section
+from eoq.energy_chapter import energy_section, roofline_section
+from eoq.memory_chapter import memory_section, traffic_section
 from reports import Figure, Highlight, Section, Table, figures
+from reports.dots import ratios
 
 __all__ = ["assumptions_section", "cost_sections", "findings", "highlights"]
 
 _PHASES = ("forward", "backward_data", "backward_weight")
 
 
-def _each(all_costs: Sequence[Costs]) -> Iterator[tuple[dict[str, Any], Cost]]:
-    for costs in all_costs:
-        for cost in costs:
-            yield {"network": cost.step.network.name, "scheme": cost.step.scheme.name}, cost
-
-
-def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Whole numbers stay whole beside a missing one."""
-    return pd.DataFrame(rows).convert_dtypes()
-
-
-def _conventions(cost: Cost) -> str:
-    """Conventions of the counts, in words."""
-    named = cost.step.conventions.as_dict().items()
-    return "Conventions: " + ", ".join(f"{name} = {value}" for name, value in named) + "."
-
-
 def cost_sections(all_costs: Sequence[Costs]) -> list[Section]:
-    """Chapters: operations, normalisation, memory and traffic, energy and area, layers."""
+    """Chapters on cost, from what is counted to what is estimated."""
+    designs = designs_section(all_costs)
     return [
+        _schemes(all_costs),
         _operations(all_costs),
         _normalization(all_costs),
-        _memory(all_costs),
-        _energy(all_costs),
+        memory_section(all_costs),
+        traffic_section(all_costs),
+        roofline_section(all_costs),
+        energy_section(all_costs),
+        *([designs] if designs else []),
         _layers(all_costs),
     ]
+
+
+_COMPARED = {
+    "peak memory": lambda cost: cost.memory_peak["total"],
+    "off-chip traffic, modelled": lambda cost: cost.moved[cost.hierarchy.off_chip.name],
+    "bytes of normalisation": lambda cost: cost.normalization["bytes"],
+    "batch-wide waits of normalisation": lambda cost: cost.normalization["barriers"],
+    "square roots and divisions": lambda cost: (
+        cost.normalization["sqrt"] + cost.normalization["div"]
+    ),
+    "energy, nominal": lambda cost: cost.as_dict()["energy_j"]["nominal"],
+    "area of the arithmetic, nominal": lambda cost: cost.as_dict()["area_um2"]["nominal"],
+}
+"""Quantity -> its number; all are better when small."""
+
+
+def _schemes(all_costs: Sequence[Costs]) -> Section:
+    first = all_costs[0][0]
+    summary = Table(
+        key="schemes",
+        title="Schemes side by side",
+        frame=frame_of(
+            [
+                {
+                    **name,
+                    "parameters": cost.parameters,
+                    "macs": cost.macs["total"],
+                    "cycles": cost.cycles,
+                    "utilization": cost.utilization,
+                    "memory": cost.memory_peak["total"],
+                    "dram": cost.traffic_bytes[cost.hierarchy.off_chip.name]["compulsory"],
+                }
+                for name, cost in each(all_costs)
+            ]
+        ),
+        caption=f"{memories(first)} Off-chip traffic: compulsory. Cycles are those of our "
+        f"int8 core of {first.array[0]}x{first.array[1]}; the other schemes have no core here.",
+        units={
+            "parameters": "", "macs": "MACs", "cycles": "cycles", "utilization": "",
+            "memory": "B", "dram": "B",
+        },
+        exact={
+            "parameters": True, "macs": True, "cycles": False, "utilization": False,
+            "memory": True, "dram": True,
+        },
+        labels={
+            "macs": "MACs", "utilization": "MAC utilisation", "memory": "peak memory",
+            "dram": "off-chip traffic",
+        },
+    )  # fmt: skip
+    compared = _compared(all_costs)
+    return Section(
+        key="schemes",
+        title="Schemes side by side",
+        text=[
+            "All schemes make the same matrix products. They differ in the width of their numbers "
+            "and in what normalises, and so in memory, traffic, energy and area."
+        ],
+        tables=[summary, compared],
+        figures=[
+            ratios(
+                compared,
+                title=f"Schemes against {compared.frame['baseline'].iloc[0]}",
+                caption=f"{compared.caption} Left is better.",
+            )
+        ],
+    )
+
+
+def _compared(all_costs: Sequence[Costs]) -> Table:
+    first = all_costs[0][0]
+    rows = []
+    for costs in all_costs:
+        names = [cost.step.scheme.name for cost in costs]
+        base = "fp32-bn" if "fp32-bn" in names else names[0]
+        for quantity, number in _COMPARED.items():
+            against = number(costs[base])
+            for cost in costs:
+                value = number(cost)
+                if value is None or against is None:
+                    continue
+                rows.append(
+                    {
+                        "network": cost.step.network.name,
+                        "quantity": quantity,
+                        "scheme": cost.step.scheme.name,
+                        "ratio": value / against if against else None,
+                        "baseline": base,
+                    }
+                )
+    return Table(
+        key="comparison",
+        title=f"How many times {rows[0]['baseline']}",
+        frame=pd.DataFrame(rows).astype({"ratio": float}),
+        caption=f"{memories(first)} {technology(first)} Ratios of what the other tables say; "
+        "energy, area and modelled traffic are estimates, the rest is counted.",
+        units={"ratio": "x"},
+        exact=False,
+        labels={"ratio": "times the baseline"},
+        first_rows=12,
+    )
 
 
 def _operations(all_costs: Sequence[Costs]) -> Section:
@@ -48,7 +140,7 @@ def _operations(all_costs: Sequence[Costs]) -> Section:
     macs = Table(
         key="macs",
         title="Multiply-accumulates of one training step",
-        frame=_frame(
+        frame=frame_of(
             [
                 {
                     "network": costs[0].step.network.name,
@@ -60,51 +152,9 @@ def _operations(all_costs: Sequence[Costs]) -> Section:
             ]
         ),
         caption=f"Batch {first.step.batch}; the same in every scheme. A MAC is one "
-        f"multiply-accumulate; the first layer has no backward-data. {_conventions(first)}",
+        f"multiply-accumulate; the first layer has no backward-data. {conventions(first)}",
         units={"count": "MACs"},
         exact=True,
-    )
-    summary = Table(
-        key="schemes",
-        title="Schemes side by side",
-        frame=_frame(
-            [
-                {
-                    **name,
-                    "parameters": cost.parameters,
-                    "macs": cost.macs["total"],
-                    "cycles": cost.cycles,
-                    "utilization": cost.utilization,
-                    "memory": cost.memory_peak["total"],
-                    "dram": cost.traffic_bytes["dram"]["compulsory"],
-                }
-                for name, cost in _each(all_costs)
-            ]
-        ),
-        caption=f"Batch {first.step.batch}. Cycles are those of our int8 core of "
-        f"{first.array[0]}x{first.array[1]}; the other schemes have no core here.",
-        units={
-            "parameters": "",
-            "macs": "MACs",
-            "cycles": "cycles",
-            "utilization": "",
-            "memory": "B",
-            "dram": "B",
-        },
-        exact={
-            "parameters": True,
-            "macs": True,
-            "cycles": False,
-            "utilization": False,
-            "memory": True,
-            "dram": True,
-        },
-        labels={
-            "macs": "MACs",
-            "utilization": "MAC utilisation",
-            "memory": "peak memory",
-            "dram": "compulsory DRAM traffic",
-        },
     )
     return Section(
         key="operations",
@@ -114,8 +164,10 @@ def _operations(all_costs: Sequence[Costs]) -> Section:
             "(backward-data), and the weight gradient (backward-weight). All four schemes make the "
             "same products; they differ in the width of their numbers and in what normalises.",
         ],
-        tables=[summary, macs],
-        figures=[figures.macs_by_phase(macs)],
+        tables=[macs],
+        figures=[
+            figures.macs_by_phase(macs, caption=f"Batch {first.step.batch}; one bar a network.")
+        ],
     )
 
 
@@ -127,14 +179,14 @@ def _normalization(all_costs: Sequence[Costs]) -> Section:
     table = Table(
         key="normalization",
         title="What normalisation costs, or what replaces it",
-        frame=_frame(
+        frame=frame_of(
             [
                 {**name, **{field: cost.normalization[field] for field in fields}}
-                for name, cost in _each(all_costs)
+                for name, cost in each(all_costs)
             ]
         ),
         caption=f"Batch {first.step.batch}. Element passes count each element read or written "
-        f"once a pass; barriers are waits for the whole batch. {_conventions(first)}",
+        f"once a pass; barriers are waits for the whole batch. {conventions(first)}",
         units=dict.fromkeys(fields, "") | {"bytes": "B"},
         exact=True,
     )
@@ -166,102 +218,7 @@ def _normalization(all_costs: Sequence[Costs]) -> Section:
             "below; none alone is the answer.",
         ],
         tables=[table, listed],
-        figures=[figures.normalization_cost(table)],
-    )
-
-
-def _memory(all_costs: Sequence[Costs]) -> Section:
-    first = all_costs[0][0]
-    peak = Table(
-        key="memory",
-        title="Peak memory of one training step",
-        frame=_frame(
-            [
-                {**name, "kind": kind, "bytes": size}
-                for name, cost in _each(all_costs)
-                for kind, size in cost.memory_peak.items()
-                if kind != "total" and size
-            ]
-        ),
-        caption=f"Batch {first.step.batch}. Bytes by kind at the moment when most are live, layer "
-        "by layer, without fragmentation.",
-        units={"bytes": "B"},
-        exact=True,
-    )
-    traffic = Table(
-        key="traffic",
-        title="Bytes moved in one training step",
-        frame=_frame(
-            [
-                {**name, "level": level, **sizes}
-                for name, cost in _each(all_costs)
-                for level, sizes in cost.traffic_bytes.items()
-            ]
-        ),
-        caption=f"Compulsory: every tensor once. Modelled: best tiling of every product; "
-        f"memories: {first.hierarchy.describe()}. Accesses: whole words of the modelled.",
-        units={"compulsory": "B", "modelled": "B", "accesses": ""},
-        exact={"compulsory": True, "modelled": False, "accesses": False},
-    )
-    return Section(
-        key="memory",
-        title="Memory and traffic",
-        tables=[peak, traffic],
-        figures=[figures.memory_by_kind(peak)],
-    )
-
-
-def _energy(all_costs: Sequence[Costs]) -> Section:
-    first = all_costs[0][0]
-    named = f"Table {first.technology.name}: {first.technology.title}."
-    rows, parts = [], []
-    for name, cost in _each(all_costs):
-        values = cost.as_dict()
-        rows.append({**name, **{k: values["energy_j"][k] for k in ("low", "nominal", "high")}})
-        parts += [{**name, **part._asdict()} for part in cost.energy_parts]
-    band = {"low": "J", "nominal": "J", "high": "J"}
-    energy = Table(
-        key="energy",
-        title="Energy of one training step",
-        frame=_frame(rows),
-        caption=f"{named} Low and high are the table's own band. Batch {first.step.batch}.",
-        units=band,
-        exact=False,
-    )
-    by_part = Table(
-        key="energy-parts",
-        title="Energy by part",
-        frame=_frame(parts),
-        caption=f"{named} Clock, control, leakage and wires are not included.",
-        units=band,
-        exact=False,
-    )
-    area = Table(
-        key="area",
-        title="Area of the arithmetic",
-        frame=_frame(
-            [
-                {**name, **part._asdict()}
-                for name, cost in _each(all_costs[:1])
-                for part in cost.area_parts
-            ]
-            or [
-                {"network": first.step.network.name, "scheme": "", "part": "no areas in this table"}
-            ]
-        ),
-        caption=f"{named} Array of {first.array[0]}x{first.array[1]}; without memories.",
-        units={"low": "um2", "nominal": "um2", "high": "um2"},
-        exact=False,
-    )
-    return Section(
-        key="energy",
-        title="Energy and area",
-        text=[
-            "Estimates. Published tables differ by a factor of two and more for the same "
-            "operation; compare schemes within one table, and quote no number without its table.",
-        ],
-        tables=[energy, by_part, area],
-        figures=[figures.energy_band(energy)],
+        figures=[figures.normalization_cost(table, caption=table.caption)],
     )
 
 
@@ -275,7 +232,7 @@ def _layers(all_costs: Sequence[Costs]) -> Section:
         table = Table(
             key=f"layers-{number}",
             title=f"{name}: multiply-accumulates by layer and phase",
-            frame=_frame([{"layer": r.layer, "phase": r.phase, "count": r.count} for r in rows]),
+            frame=frame_of([{"layer": r.layer, "phase": r.phase, "count": r.count} for r in rows]),
             caption=f"Batch {cost.step.batch}.",
             units={"count": "MACs"},
             exact=True,
@@ -283,7 +240,10 @@ def _layers(all_costs: Sequence[Costs]) -> Section:
         tables.append(table)
         drawn.append(
             figures.macs_by_layer(
-                table, key=f"macs-by-layer-{number}", title=f"{name}: MACs by layer"
+                table,
+                key=f"macs-by-layer-{number}",
+                title=f"{name}: MACs by layer",
+                caption=f"Multiply-accumulates of a step. {table.caption}",
             )
         )
     return Section(key="layers", title="Layer by layer", tables=tables, figures=drawn)
@@ -292,7 +252,7 @@ def _layers(all_costs: Sequence[Costs]) -> Section:
 def assumptions_section(all_costs: Sequence[Costs]) -> Section:
     """What the numbers rest on, each statement once."""
     statements: dict[str, list[str]] = {}
-    for name, cost in _each(all_costs):
+    for name, cost in each(all_costs):
         for text in cost.assumptions:
             statements.setdefault(text, []).append(f"{name['network']} {name['scheme']}")
     table = Table(
@@ -308,7 +268,7 @@ def assumptions_section(all_costs: Sequence[Costs]) -> Section:
     return Section(
         key="assumptions",
         title="Assumptions and conventions",
-        text=[_conventions(all_costs[0][0])],
+        text=[conventions(all_costs[0][0])],
         tables=[table],
     )
 

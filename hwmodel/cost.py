@@ -14,6 +14,7 @@ from golden.errors import InputError
 from golden.network import LocalResponseNormalization, Network
 from golden.schemes import EOQ, Scheme
 from golden.schemes import scheme as scheme_by_name
+from hwmodel.breakdown import LayerEnergy, layer_energy
 from hwmodel.conventions import DEFAULT, Conventions
 from hwmodel.estimate import Part, area_parts, memory_parts, operation_parts, sum_parts
 from hwmodel.footprint import KINDS, Moment, footprint, peak
@@ -26,7 +27,9 @@ from hwmodel.normalization import (
     normalization_passes,
     normalized_elements,
 )
+from hwmodel.products import matrix_products
 from hwmodel.quantization import quantization_barriers
+from hwmodel.roofline import Point, array_cycles, roofline
 from hwmodel.schedule import DEPTH, LOSS_CLASSES_MAX, Schedule, Work
 from hwmodel.sensitivity import sensitivity
 from hwmodel.step import Row, Step
@@ -213,6 +216,36 @@ class Cost:
         ]
 
     @cached_property
+    def layer_energy_list(self) -> list[LayerEnergy]:
+        """Joules by layer, phase and part."""
+        return list(layer_energy(self.rows, self.transfers, self.technology, self.hierarchy))
+
+    @cached_property
+    def roofline_list(self) -> list[Point]:
+        """What limits every product; empty where the off-chip bandwidth is not known.
+
+        Cycles are those of our core where there is one, and else of a textbook weight-stationary
+        array.
+        """
+        outside = self.hierarchy.off_chip
+        if outside.bandwidth is None:
+            return []
+        macs: dict[tuple[str, str], int] = {}
+        for row in self.rows:
+            if row.op == "mac":
+                macs[row.layer, row.phase] = macs.get((row.layer, row.phase), 0) + row.count
+        cycles: dict[tuple[str, str], int] = {}
+        for work in self.work:
+            if work.instruction == "MATMUL" and work.macs:
+                key = (work.layer, work.phase)
+                cycles[key] = cycles.get(key, 0) + work.cycles
+        if not cycles:
+            cycles = array_cycles(matrix_products(self.step), self.array)
+        return list(
+            roofline(macs, cycles, self.transfers, outside.name, outside.bandwidth, self.array)
+        )
+
+    @cached_property
     def area_parts(self) -> list[Part]:
         """Square micrometres by part; empty where the table has no areas."""
         return area_parts(self.step, self.technology, *self.array)
@@ -337,6 +370,16 @@ class Cost:
     def energy(self) -> "pd.DataFrame":
         """Joules by part, with the table's name."""
         return self._frame(self.energy_parts).assign(unit="J", table=self.technology.name)
+
+    @property
+    def layer_energy(self) -> "pd.DataFrame":
+        """Joules by layer, phase and part, with the table's name."""
+        return self._frame(self.layer_energy_list).assign(unit="J", table=self.technology.name)
+
+    @property
+    def roofline(self) -> "pd.DataFrame":
+        """What limits every product: intensity, what is attainable and what is reached."""
+        return self._frame(self.roofline_list)
 
     @property
     def sensitivity(self) -> "pd.DataFrame":

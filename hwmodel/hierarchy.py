@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 
 from golden.errors import InputError
-from hwmodel.toml_reader import Band
+from hwmodel.toml_reader import BYTES, Band
 
-__all__ = ["Hierarchy", "Level"]
+__all__ = ["Hierarchy", "Level", "size_text"]
 
 SIZE_MAX = 1 << 44
 """Most bytes of a memory on chip."""
@@ -135,8 +135,15 @@ class Hierarchy:
 
     def describe(self) -> str:
         """Every memory with its size, in words."""
-        sizes = (
-            f"{level.name} {level.size} B" if level.size else f"{level.name} off chip"
+        return ", ".join(
+            f"{level.name} of {size_text(level.size)}" if level.size else f"{level.name} off chip"
             for level in self.levels
         )
-        return ", ".join(sizes)
+
+
+def size_text(size: int) -> str:
+    """Return bytes in the largest binary unit that leaves a whole number."""
+    for unit, factor in reversed(BYTES.items()):
+        if size % factor == 0:
+            return f"{size // factor:,} {unit}"
+    return f"{size:,} B"

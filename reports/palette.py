@@ -26,6 +26,15 @@ NAMED: Mapping[str, str] = {
     "momentum": "#88ccee",
     "activations": "#44aa99",
     "gradients": "#cc6677",
+    "others": "#8c8c00",
+    "masks": "#ddcc77",
+    "statistics": "#aa4499",
+    "exponents": "#117733",
+    "accumulators": "#999933",
+    "mac": "#004488",
+    "elements": "#ddaa33",
+    "buffer": "#8c8c8c",
+    "dram": "#bb5566",
 }
 
 # For series that have no colour of their own.
@@ -55,6 +64,16 @@ DARK: Mapping[str, str] = {
     "#56b4e9": "#6dbfee",
     "#d55e00": "#ee8136",
     "#8c8c00": "#b9b93c",
+    "#ddcc77": "#e3d58f",
+    "#aa4499": "#cf7cc2",
+    "#117733": "#4fae70",
+    "#999933": "#bdbd62",
+    "#8c8c8c": "#a9a9a9",
+    "#440154": "#8d5aa0",
+    "#3b528b": "#6f86c0",
+    "#21918c": "#3fb5b0",
+    "#5ec962": "#7fd983",
+    "#fde725": "#fdec5c",
 }
 
 

@@ -10,6 +10,7 @@ __all__ = ["inline_svg", "standalone_svg"]
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
+_LONG_NUMBER = re.compile(r"-?[0-9]+\.[0-9]{3,}")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 ET.register_namespace("", _SVG)
@@ -22,7 +23,8 @@ def _parse(svg: str) -> ET.Element:
 
 
 def standalone_svg(svg: str) -> str:
-    """Drop the metadata (it holds a date and a tool version) and the style sheet of a drawing."""
+    """Drop the metadata (it holds a date and a tool version) and the style sheet of a drawing, and
+    digits of its paths that nobody can see."""
     root = _parse(svg)
     for child in list(root):
         if child.tag == f"{{{_SVG}}}metadata":
@@ -34,7 +36,14 @@ def standalone_svg(svg: str) -> str:
             root.set("style", "stroke-linejoin: round; stroke-linecap: butt")
         if not len(defs):
             root.remove(defs)
+    for element in root.iter(f"{{{_SVG}}}path"):
+        # A hundredth of a point is finer than any screen or printer.
+        element.set("d", _LONG_NUMBER.sub(_rounded, element.get("d", "")))
     return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _rounded(match: re.Match[str]) -> str:
+    return f"{float(match.group()):.2f}".rstrip("0").rstrip(".")
 
 
 def inline_svg(svg: str, key: str, label: str) -> str:

@@ -60,6 +60,8 @@ def test_people_see_numbers_with_units_conventions_and_the_tables_name():
         "traffic",
         "tiling",
         "energy",
+        "layer_energy",
+        "roofline",
         "sensitivity",
         "area",
         "instructions",

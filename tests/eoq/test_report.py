@@ -1,0 +1,118 @@
+"""`eoq report` from the shell, and its page in Chromium."""
+
+import csv
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eoq
+from tests.hwmodel.test_hardware import EDGE
+
+pytestmark = pytest.mark.slow
+
+FIGURES = {
+    "scheme-comparison",
+    "macs-by-phase",
+    "normalization-cost",
+    "memory-by-kind",
+    "memory-course-1",
+    "memory-course-2",
+    "traffic-dram",
+    "traffic-by-layer-1",
+    "traffic-by-layer-2",
+    "roofline-1",
+    "roofline-2",
+    "energy-band",
+    "energy-parts",
+    "sensitivity",
+    "energy-by-layer-1",
+    "energy-by-layer-2",
+    "pareto",
+    "macs-by-layer-1",
+    "macs-by-layer-2",
+}
+
+
+def report(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "eoq", "report", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report")
+    done = report("resnet8", "mlp", "--batch", "2", "-o", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    return path
+
+
+def rows(folder: Path, table: str) -> list[dict[str, str]]:
+    with (folder / "tables" / f"{table}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_figure_and_table_is_a_file_too(folder: Path) -> None:
+    assert {path.stem for path in (folder / "figures").glob("*.svg")} == FIGURES
+    assert {path.stem for path in (folder / "figures").glob("*.png")} == FIGURES
+
+
+def test_csv_files_carry_the_numbers_of_the_api(folder: Path) -> None:
+    costs = eoq.cost("resnet8", batch=2)
+    for row in rows(folder, "energy")[:4]:
+        values = costs[row["scheme"]].as_dict()
+        for end in ("low", "nominal", "high"):
+            assert float(row[end]) == values["energy_j"][end]
+    for row in rows(folder, "traffic")[:8]:
+        sizes = costs[row["scheme"]].traffic_bytes[row["level"]]
+        assert {key: int(row[key]) for key in sizes} == sizes
+    peaks = {cost.step.scheme.name: cost.memory_peak["total"] for cost in costs}
+    course: dict[str, int] = {}
+    for row in rows(folder, "memory-course-1"):
+        course[row["scheme"]] = max(course.get(row["scheme"], 0), int(row["total"]))
+    assert course == peaks
+    by_layer = rows(folder, "energy-by-layer-1")
+    for scheme in ("eoq", "fp32-bn"):
+        total = sum(float(row["nominal"]) for row in by_layer if row["scheme"] == scheme)
+        assert total == pytest.approx(costs[scheme].as_dict()["energy_j"]["nominal"])
+
+
+def test_the_page_in_a_browser(folder: Path, browse: Callable[..., Any]) -> None:
+    page = browse(folder / "index.html", viewport={"width": 1280, "height": 900})
+    for key in FIGURES:
+        box = page.locator(f"#figure-{key} svg").bounding_box()
+        assert box["width"] > 300, key
+        assert box["height"] > 80, key
+        caption = page.locator(f"#figure-{key} p.caption").inner_text()
+        assert "atch 2" in caption, key
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    # Every table sorts by every column of numbers.
+    for table in page.locator(".table").all():
+        for header in table.locator("th.n").all():
+            place = header.evaluate("e => e.cellIndex + 1")
+            header.locator("button").click()
+            values = table.locator(f"tbody td:nth-child({place})").evaluate_all(
+                "cells => cells.map(c => c.dataset.value)"
+            )
+            numbers = [float(value) for value in values if value != ""]
+            assert numbers == sorted(numbers)
+            assert "" not in values[: len(numbers)]
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_no_sideways_scrolling(folder: Path, browse: Callable[..., Any], width: int) -> None:
+    page = browse(folder / "index.html", viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_design_from_a_file_names_its_memories(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text(EDGE)
+    done = report("mlp", "--hardware", str(tmp_path / "edge.toml"), "-o", str(tmp_path / "out"))
+    assert done.returncode == 0
+    levels = [row["level"] for row in rows(tmp_path / "out", "traffic")]
+    assert levels[:3] == ["dram", "buffer", "scratchpad"]
+    assert "scratchpad of 32 KiB" in (tmp_path / "out" / "index.html").read_text()
