@@ -14,7 +14,7 @@ from rtl.config import CoreConfig
 if TYPE_CHECKING:
     from amaranth.lib.wiring import Component
 
-__all__ = ["BLOCKS", "make"]
+__all__ = ["BLOCKS", "COMPARISON_BLOCKS", "make"]
 
 
 def _pe(config: CoreConfig) -> "Component":
@@ -80,6 +80,36 @@ def _core(config: CoreConfig) -> "Component":
     return Core(config=config)
 
 
+def _fp32_add(config: CoreConfig) -> "Component":
+    from rtl.float_adder import FloatAdder
+
+    return FloatAdder()
+
+
+def _fp32_mul(config: CoreConfig) -> "Component":
+    from rtl.float_multiplier import FloatMultiplier
+
+    return FloatMultiplier()
+
+
+def _fp32_div(config: CoreConfig) -> "Component":
+    from rtl.float_divider import FloatDivider
+
+    return FloatDivider()
+
+
+def _fp32_sqrt(config: CoreConfig) -> "Component":
+    from rtl.float_square_root import FloatSquareRoot
+
+    return FloatSquareRoot()
+
+
+def _bn_fp32(config: CoreConfig) -> "Component":
+    from rtl.float_batch_norm import FloatBatchNorm
+
+    return FloatBatchNorm()
+
+
 BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
     {
         "multiplier": _multiplier,
@@ -92,9 +122,18 @@ BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
         "update_unit": _update_unit,
         "loss_unit": _loss_unit,
         "core": _core,
+        "fp32_add": _fp32_add,
+        "fp32_mul": _fp32_mul,
+        "fp32_div": _fp32_div,
+        "fp32_sqrt": _fp32_sqrt,
+        "bn_fp32": _bn_fp32,
     }
 )
 """Block name -> what makes it for a core's configuration."""
+
+
+COMPARISON_BLOCKS = ("fp32_add", "fp32_mul", "fp32_div", "fp32_sqrt", "bn_fp32")
+"""The data paths that the training core is compared with: no core's configuration changes them."""
 
 
 def make(block: str, config: CoreConfig) -> "Component":

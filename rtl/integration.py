@@ -9,15 +9,17 @@ from rtl.config import CoreConfig
 
 __all__ = ["file_list", "fusesoc_core", "port_map", "ports", "waivers"]
 
+_CORE = """\
+// Every unit is given the whole instruction word and the whole operand lane, and uses its fields.
+lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal*: 'instruction'*"
+lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal*: 'i_x__payload'*"
+"""
+
 _UNUSED = """\
 // Amaranth computes every sum, difference and shift at its full width and then takes the bits it
 // needs; the carries and dropped fractions stay behind in nets that have no name of their own.
 lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal are not used: '$*"
 lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Signal is not used: '$*"
-
-// Every unit is given the whole instruction word and the whole operand lane, and uses its fields.
-lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal*: 'instruction'*"
-lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal*: 'i_x__payload'*"
 
 // Data paths have no reset, but a plain submodule of a clock domain with one gets the port.
 lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Signal is not used: 'rst'*"
@@ -45,14 +47,15 @@ lint_off -rule DECLFILENAME -file "*eoq_core.v"
 """
 
 
-def file_list() -> str:
+def file_list(top: str = "eoq_core") -> str:
     """Arguments for Verilator, relative to the file itself (`verilator -F DIR/files.f`)."""
-    return "eoq_core.vlt\neoq_core.v\n"
+    return f"{top}.vlt\n{top}.v\n"
 
 
-def waivers() -> str:
+def waivers(top: str = "eoq_core") -> str:
     """Verilator configuration: each rule with its reason and the narrowest match."""
-    return "`verilator_config\n\n" + "\n".join((_UNUSED, _WIDTHS, _STYLE))
+    parts = (_UNUSED, _CORE, _WIDTHS, _STYLE) if top == "eoq_core" else (_UNUSED, _WIDTHS, _STYLE)
+    return "`verilator_config\n\n" + "\n".join(parts).replace("eoq_core.v", f"{top}.v")
 
 
 def fusesoc_core(config: CoreConfig) -> str:

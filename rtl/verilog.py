@@ -11,15 +11,16 @@ from pathlib import Path
 
 from amaranth._toolchain.yosys import find_yosys  # the one that amaranth.back.verilog uses
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, Fragment, Value
+from amaranth.hdl import ClockDomain, Const, Fragment, Value
 from amaranth.lib import wiring
 
+from rtl.blocks import make
 from rtl.config import CoreConfig
 from rtl.core import Core
 from rtl.hierarchy import Emission, SharedComponent
 from rtl.integration import file_list, fusesoc_core, port_map, waivers
 
-__all__ = ["convert", "emit", "write"]
+__all__ = ["convert", "emit", "emit_block", "write"]
 
 
 def emit(config: CoreConfig) -> dict[str, str]:
@@ -30,6 +31,23 @@ def emit(config: CoreConfig) -> dict[str, str]:
         "eoq_core.vlt": waivers(),
         "eoq_core.core": fusesoc_core(config),
         "ports.md": port_map(config),
+    }
+
+
+def emit_block(block: str, config: CoreConfig) -> dict[str, str]:
+    """Text of every file of one of `rtl.blocks.BLOCKS`: Verilog, file list, waivers.
+
+    Raises
+    ------
+    InputError
+        If there is no block of that name.
+    """
+    component = make(block, config)
+    top = component.module_name if isinstance(component, SharedComponent) else f"eoq_{block}"
+    return {
+        f"{top}.v": convert(component, top),
+        "files.f": file_list(top),
+        f"{top}.vlt": waivers(top),
     }
 
 
@@ -80,7 +98,10 @@ def convert(component: wiring.Component, name: str) -> str:
         emission.modules[component.module_name] = component
         texts = []
     else:
-        texts = [rtlil.convert(component, name=name, platform=emission, emit_src=False)]
+        ports = {port: (value, None) for port, value in _ports(component).items()}
+        texts = [
+            rtlil.convert(component, name=name, platform=emission, ports=ports, emit_src=False)
+        ]
     # Emitting a shared component may bring in others (the element its multiplier).
     emitted: set[str] = set()
     while waiting := [name for name in emission.modules if name not in emitted]:
@@ -104,10 +125,12 @@ def _shared(emission: Emission, name: str) -> str:
 
 
 def _ports(component: wiring.Component) -> dict[str, Value]:
-    return {
-        "__".join(map(str, path)): Value.cast(value)
+    """Ports by name. A stream that is always ready has no `ready`: it is a constant."""
+    members = (
+        ("__".join(map(str, path)), Value.cast(value))
         for path, _, value in component.signature.flatten(component)
-    }
+    )
+    return {name: value for name, value in members if not isinstance(value, Const)}
 
 
 def _plain_names(text: str) -> str:

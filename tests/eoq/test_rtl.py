@@ -57,3 +57,26 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         "eoq: -o must be a folder that can be written, not 'file/core': Not a directory\n"
     )
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_one_block_instead_of_the_core(tmp_path: Path) -> None:
+    done = eoq("--block", "fp32_mul", "-o", "block", "--json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    assert (result["block"], result["top"]) == ("fp32_mul", "eoq_fp32_mul")
+    assert result["files"] == [
+        "block/eoq_fp32_mul.v", "block/files.f", "block/eoq_fp32_mul.vlt",
+    ]  # fmt: skip
+    assert "module eoq_fp32_mul(" in (tmp_path / "block" / "eoq_fp32_mul.v").read_text()
+
+
+def test_an_unknown_block_or_a_core_of_no_size_is_one_line(tmp_path: Path) -> None:
+    for arguments, message in (
+        (["--block", "fp33"], "eoq: Invalid value for '--block': 'fp33' is not one of "),
+        (["--block", "pe"], "eoq: Missing option --array."),
+        ([], "eoq: Missing option --array."),
+    ):
+        done = eoq(*arguments, "-o", "block", folder=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr.startswith(message)
+    assert list(tmp_path.iterdir()) == []

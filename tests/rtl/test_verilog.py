@@ -12,13 +12,14 @@ import pytest
 
 from cosim import tools
 from rtl import quantizer
+from rtl.blocks import COMPARISON_BLOCKS
 from rtl.config import CoreConfig
 from rtl.hierarchy import Emission, place
 from rtl.integration import ports
 from rtl.isa import Shift
 from rtl.memory import Memory
 from rtl.simulation import Job, run
-from rtl.verilog import emit, write
+from rtl.verilog import emit, emit_block, write
 
 PORTS_3X2 = """\
 input clk
@@ -109,7 +110,7 @@ def test_emission_is_reproducible_in_another_process(
 ) -> None:
     code = (
         "import sys; from pathlib import Path; from rtl.config import CoreConfig;"
-        "from rtl.verilog import emit, write; write(emit(CoreConfig(rows=3, columns=2,"
+        "from rtl.verilog import emit, emit_block, write; write(emit(CoreConfig(rows=3, columns=2,"
         "accumulator_depth=9, tensor_depth=7, loss_classes=11)), Path(sys.argv[1]))"
     )
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
@@ -165,6 +166,22 @@ def test_verilator_and_icarus_accept_it(rows: int, columns: int, tmp_path: Path)
     for command in (
         [verilator, "--lint-only", "-Wall", "--quiet", "-f", "files.f"],
         [iverilog, "-g2012", "-Wall", "-Wno-timescale", "-t", "null", "eoq_core.v"],
+    ):
+        result = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("block", COMPARISON_BLOCKS)
+def test_verilator_and_icarus_accept_the_comparison_blocks(block: str, tmp_path: Path) -> None:
+    config = small(1, 1)
+    texts = emit_block(block, config)
+    assert texts == emit_block(block, config)
+    write(texts, tmp_path)
+    for command in (
+        [need("verilator"), "--lint-only", "-Wall", "--quiet", "-f", "files.f"],
+        [need("iverilog"), "-g2012", "-Wall", "-Wno-timescale", "-t", "null", f"eoq_{block}.v"],
     ):
         result = subprocess.run(
             command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
