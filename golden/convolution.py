@@ -1,15 +1,15 @@
-"""Integer convolution: its three products, each one exact matrix product."""
+"""Integer convolution: its three products, each one exact matrix product a group."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.formats import Integers
 from golden.gradients import Learned
+from golden.im2col import Windows
 from golden.layers import ProductLayer
-from golden.matmul import EXACT_REDUCTION, matmul
+from golden.matmul import matmul
 from golden.network import Convolution
-from golden.patches import Patches
-from golden.values import Value
+from golden.values import Value, channels_last
 
 __all__ = ["ConvolutionLayer"]
 
@@ -23,40 +23,72 @@ class ConvolutionLayer(ProductLayer):
         super().__init__(name, weight, bias)
         self._operator = operator
 
-    def _matrices(self) -> NDArray[np.float32]:
-        """Weights as (groups, out/groups, in/groups * taps), in the type that products take."""
+    def _windows(self, shape: tuple[int, ...]) -> Windows:
         o = self._operator
-        shape = (o.groups, o.out_channels // o.groups, -1)
-        return self.weight.values.reshape(shape).astype(np.float32)
+        top, left, _, _ = o.padding
+        _, channels, height, width = shape
+        positions = o.positions((channels, height, width))
+        return Windows(o.kernel, o.stride, o.dilation, (-top, -left), (height, width), positions)
+
+    def _weights(self) -> list[NDArray[np.int8]]:
+        """Each group's weights, (out/groups, height, width, in/groups)."""
+        last = channels_last(self.weight.values.astype(np.int8))
+        return np.split(last, self._operator.groups)
+
+    def _groups(self, planes: NDArray) -> list[NDArray[np.int8]]:
+        """Each group's channels, (samples, height, width, channels/groups)."""
+        last = channels_last(planes.astype(np.int8, copy=False))
+        if self._operator.groups == 1:
+            return [last]
+        return [np.ascontiguousarray(g) for g in np.split(last, self._operator.groups, axis=-1)]
 
     def _forward(self, value: Value) -> Value:
-        self._geometry = Patches(self._operator, *value.integers.shape)
-        # float32 is what products are computed in; 8-bit codes are exact in it.
-        self._patches = self._geometry.gather(value.integers, np.float32)
-        pairs = zip(self._matrices(), self._patches, strict=True)
-        product = _joined([matmul(weights, patches) for weights, patches in pairs])
-        return self._biased(self._geometry.planes(product), value.exponent)
+        shape = value.integers.shape
+        self._geometry = self._windows(shape)
+        self._patches = [self._geometry.gather(group) for group in self._groups(value.integers)]
+        pairs = zip(self._patches, self._weights(), strict=True)
+        product = _joined([matmul(rows, w.reshape(len(w), -1).T) for rows, w in pairs])
+        outputs = product.reshape(shape[0], *self._geometry.positions, -1)
+        return self._biased(outputs.transpose(0, 3, 1, 2), value.exponent)
 
     def backward(self, error: Value) -> list[Value]:
-        """Error times weights, each tap added where it came from (transposed convolution)."""
-        rows = self._geometry.rows(error.integers, np.float32)
-        weights = self._matrices()
-        o = self._operator
-        # One element gets at most so many products, and float32 holds their sum exactly; then the
-        # taps can be added before they become integers.
-        if o.out_channels // o.groups * o.kernel[0] * o.kernel[1] <= EXACT_REDUCTION:
-            taps = np.matmul(weights.transpose(0, 2, 1), rows)
+        """Error times weights: a convolution with flipped weights, or taps added where they were.
+
+        The second where there is a stride; the first would mostly multiply by zeros there.
+        """
+        samples = len(error)
+        groups = zip(self._groups(error.integers), self._weights(), strict=True)
+        if self._operator.stride == (1, 1):
+            windows = self._geometry.flipped()
+            products = [
+                matmul(windows.gather(errors), _flipped(weights)) for errors, weights in groups
+            ]
         else:
-            taps = np.stack([matmul(w.T, r) for w, r in zip(weights, rows, strict=True)])
-        self.back_product = self._geometry.scatter(taps).astype(np.int32)
+            products = [
+                self._geometry.scatter(
+                    matmul(errors.reshape(-1, errors.shape[-1]), weights.reshape(len(weights), -1)),
+                    samples,
+                ).reshape(-1, weights.shape[-1])
+                for errors, weights in groups
+            ]
+        inputs = _joined(products).reshape(samples, *self._geometry.size, -1)
+        self.back_product = inputs.transpose(0, 3, 1, 2)
         return [Value(self.back_product, error.exponent + self.weight.exponent)]
 
     def _weight_product(self, aligned: Integers) -> Integers:
-        rows = self._geometry.rows(aligned, np.float32)
-        pairs = zip(rows, self._patches, strict=True)
-        return _joined([matmul(r, p.T) for r, p in pairs]).reshape(self.weight.values.shape)
+        outputs, _, *kernel = self.weight.values.shape
+        pairs = zip(self._groups(aligned), self._patches, strict=True)
+        products = [matmul(e.reshape(-1, e.shape[-1]).T, rows) for e, rows in pairs]
+        taps = np.concatenate(products).reshape(outputs, *kernel, -1)
+        return np.ascontiguousarray(taps.transpose(0, 3, 1, 2))
+
+
+def _flipped(weights: NDArray) -> NDArray:
+    """(out, height, width, in) to (taps in reversed order * out, in)."""
+    backwards = weights[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+    return np.ascontiguousarray(backwards).reshape(-1, weights.shape[-1])
 
 
 def _joined(groups: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """One group is not copied."""
-    return groups[0] if len(groups) == 1 else np.stack(groups)
+    """Channels of all groups side by side; one group is not copied."""
+    return groups[0] if len(groups) == 1 else np.concatenate(groups, axis=1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.acceleration import compiled
 from golden.formats import Integers, QuantSpec, Rounding, excess_bits, rounding_shift
 from golden.optimizer import UpdateRule, update
 from golden.randomness import draw
@@ -86,16 +87,21 @@ def align_errors(errors: Value, other_exponent: Integers | int, key: int) -> tup
     codes of `errors`' shape and the common exponent.
     """
     total = errors.exponent + other_exponent
-    live = errors.integers.any(axis=tuple(range(1, errors.integers.ndim)))
+    live = errors.largest() > 0
     common = int(total[live].min()) if live.any() else 0
     # A sample without errors is all zero at any scale: shift 0.
-    shift = per_sample(np.where(live, total - common, 0), errors.integers)
+    shift = np.where(live, total - common, 0)
     if not shift.any():
         return errors.integers, common
+    loops = compiled(errors.integers.size)
+    if loops:
+        return loops.align(errors.integers, shift, key), common
     # Numbered in the order of the shape, kept in the order of the errors' memory.
     index = np.empty_like(errors.integers, dtype=np.int32)
     index[...] = np.arange(index.size, dtype=np.int32).reshape(index.shape)
-    return _STOCHASTIC.apply(errors.integers, shift, draw(key, index)), common
+    random = draw(key, index)
+    aligned = _STOCHASTIC.apply(errors.integers, per_sample(shift, errors.integers), random)
+    return aligned.astype(np.int8), common
 
 
 def sum_samples(sums: Integers, exponent: Integers) -> Gradient:
@@ -113,5 +119,9 @@ def sum_samples(sums: Integers, exponent: Integers) -> Gradient:
 
 def quantize_gradient(gradient: Integers) -> tuple[Integers, int]:
     """G: one tensor's gradient to 8 bits, rounding half up. Returns codes and the shift."""
+    loops = compiled(gradient.size)
+    if loops:
+        codes, excess = loops.quantize_tensor(gradient)
+        return codes, excess
     shift = int(excess_bits(gradient))
     return _NEAREST.apply(gradient, shift), shift

@@ -12,10 +12,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.acceleration import compiled
 from golden.formats import Integers, rounding_shift, saturate
 from golden.gradients import Gradient, Learned, align_errors, sum_samples
 from golden.matmul import matmul
-from golden.values import Value, join, per_sample, zero_planes
+from golden.values import Value, channels_last_zeros, join, per_sample
 
 __all__ = [
     "BIAS_EXPONENT",
@@ -52,15 +53,21 @@ def add_bias(value: Value, bias: Integers) -> Value:
 
     `bias` is (1,) or one a channel: it broadcasts against dimension 1.
     """
-    shaped = bias.reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
-    shift = per_sample(BIAS_EXPONENT - value.exponent, value.integers)
     limit = 127 if value.is_codes else _MAX32
-    aligned = rounding_shift(shaped, shift).astype(np.int64)
+    shift = BIAS_EXPONENT - value.exponent
+    loops = compiled(value.integers.size)
+    if loops:
+        total, magnitude = loops.add_bias(value.integers, bias, shift, limit)
+        return Value(total, value.exponent, value.is_codes, magnitude)
+    shaped = bias.reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
+    aligned = rounding_shift(shaped, per_sample(shift, value.integers)).astype(np.int64)
     # Clipped before the sum instead of behind it, so that 32 bits hold everything.
     low, high = (np.clip(edge - aligned, -_MAX32, _MAX32) for edge in (-limit, limit))
     total = np.maximum(value.integers, low.astype(np.int32))
     np.minimum(total, high.astype(np.int32), out=total)
     total += aligned.astype(np.int32)
+    if value.is_codes:
+        total = total.astype(np.int8)
     return Value(total, value.exponent, value.is_codes)
 
 
@@ -131,7 +138,7 @@ class ProductLayer(IntegerLayer):
             aligned, common = align_errors(error, 0, keys("bias.E"))
             self.aligned["bias"] = aligned
             axes = (0, *range(2, aligned.ndim))
-            result["bias"] = Gradient(aligned.sum(axis=axes), common)
+            result["bias"] = Gradient(aligned.sum(axis=axes, dtype=np.int64), common)
         return result
 
     def forward(self, inputs: Sequence[Value]) -> Value:
@@ -182,8 +189,7 @@ class BiasLayer(IntegerLayer):
 
     def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
         """Sum of the error."""
-        axes = tuple(range(1, error.integers.ndim))
-        return {"bias": sum_samples(error.integers.sum(axis=axes), error.exponent)}
+        return {"bias": sum_samples(_sums(error.integers), error.exponent)}
 
 
 class MultiplierLayer(IntegerLayer):
@@ -202,9 +208,13 @@ class MultiplierLayer(IntegerLayer):
 
     def _scaled(self, value: Value) -> Value:
         m8 = saturate(rounding_shift(self.multiplier.values, _MULTIPLIER_SHIFT), 8)
+        exponent = value.exponent + MULTIPLIER_EXPONENT - _MULTIPLIER_SHIFT
+        loops = compiled(value.integers.size) if m8.size == 1 else None
+        if loops:
+            scaled, magnitude = loops.scale(value.integers, m8.item())
+            return Value(scaled, exponent, magnitude=magnitude)
         # One number, or one a channel.
         m8 = m8.astype(np.int32).reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
-        exponent = value.exponent + MULTIPLIER_EXPONENT - _MULTIPLIER_SHIFT
         return Value(value.integers * m8, exponent)
 
     def forward(self, inputs: Sequence[Value]) -> Value:
@@ -218,9 +228,18 @@ class MultiplierLayer(IntegerLayer):
 
     def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
         """Sum of error times input."""
-        axes = tuple(range(1, error.integers.ndim))
-        sums = (error.integers * self._input.integers).sum(axis=axes)
+        loops = compiled(error.integers.size)
+        if loops:
+            sums = loops.dot(error.integers, self._input.integers)
+        else:
+            sums = _sums(error.integers.astype(np.int32) * self._input.integers)
         return {"multiplier": sum_samples(sums, error.exponent + self._input.exponent)}
+
+
+def _sums(values: Integers) -> Integers:
+    """Sum a sample, (samples,)."""
+    loops = compiled(values.size)
+    return loops.sums(values) if loops else values.sum(axis=tuple(range(1, values.ndim)))
 
 
 class RectifierLayer(IntegerLayer):
@@ -229,11 +248,19 @@ class RectifierLayer(IntegerLayer):
     def forward(self, inputs: Sequence[Value]) -> Value:
         """Replace negative values by zero."""
         (value,) = inputs
+        loops = compiled(value.integers.size)
+        if loops:
+            positive, self._mask, magnitude = loops.rectify(value.integers)
+            return Value(positive, value.exponent, value.is_codes, magnitude)
         self._mask = value.integers > 0
         return Value(np.maximum(value.integers, 0), value.exponent, value.is_codes)
 
     def backward(self, error: Value) -> list[Value]:
         """Only where the input was positive."""
+        loops = compiled(error.integers.size)
+        if loops:
+            kept, magnitude = loops.mask(error.integers, self._mask)
+            return [Value(kept, error.exponent, error.is_codes, magnitude)]
         return [Value(error.integers * self._mask, error.exponent, error.is_codes)]
 
 
@@ -264,13 +291,14 @@ class MeanLayer(IntegerLayer):
         (value,) = inputs
         self._shape = value.integers.shape
         self._shift = int(np.prod(self._shape[2:]) - 1).bit_length()
-        total = value.integers.sum(axis=(2, 3), keepdims=True)
+        total = value.integers.sum(axis=(2, 3), keepdims=True, dtype=np.int64)
         return Value(saturate(total, 32).astype(np.int32), value.exponent + self._shift)
 
     def backward(self, error: Value) -> list[Value]:
         """Spread over the positions."""
         spread = np.broadcast_to(error.integers, self._shape)
-        return [Value(spread, error.exponent + self._shift, error.is_codes)]
+        exponent = error.exponent + self._shift
+        return [Value(spread, exponent, error.is_codes, error.magnitude)]
 
 
 class ReshapeLayer(IntegerLayer):
@@ -285,11 +313,12 @@ class ReshapeLayer(IntegerLayer):
         (value,) = inputs
         self._shape = value.integers.shape
         integers = value.integers.reshape(len(value), *self._target)
-        return Value(integers, value.exponent, value.is_codes)
+        return Value(integers, value.exponent, value.is_codes, value.magnitude)
 
     def backward(self, error: Value) -> list[Value]:
         """Reshape back."""
-        return [Value(error.integers.reshape(self._shape), error.exponent, error.is_codes)]
+        integers = error.integers.reshape(self._shape)
+        return [Value(integers, error.exponent, error.is_codes, error.magnitude)]
 
 
 class ShortcutLayer(IntegerLayer):
@@ -309,7 +338,7 @@ class ShortcutLayer(IntegerLayer):
         picked = value.integers[:, :, :: self._stride[0], :: self._stride[1]]
         self._picked = picked.shape
         shape = [size + sum(more) for size, more in zip(picked.shape, self._padding, strict=True)]
-        padded = zero_planes(shape, picked.dtype)
+        padded = channels_last_zeros(shape, picked.dtype)
         padded[self._inner()] = picked
         return Value(padded, value.exponent, value.is_codes)
 
@@ -322,6 +351,6 @@ class ShortcutLayer(IntegerLayer):
 
     def backward(self, error: Value) -> list[Value]:
         """Cut, and put zeros between."""
-        result = zero_planes(self._shape, error.integers.dtype)
+        result = channels_last_zeros(self._shape, error.integers.dtype)
         result[:, :, :: self._stride[0], :: self._stride[1]] = error.integers[self._inner()]
         return [Value(result, error.exponent, error.is_codes)]

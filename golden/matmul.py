@@ -1,9 +1,23 @@
-"""Exact products of 8-bit integer matrices, at the speed of floating-point BLAS."""
+"""Exact products of 8-bit integer matrices, on whichever unit of the processor is fastest.
+
+Two paths with the same bits: int8 instructions through PyTorch where it is installed and passes a
+worst-case test, and float32 BLAS on pieces short enough for its sums to be exact. The first is
+tried when the work done so far is worth PyTorch's second of import.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EXACT_REDUCTION", "MAX_REDUCTION", "matmul"]
+from golden.acceleration import chosen, thread_count
+
+__all__ = ["EXACT_REDUCTION", "MATMUL_VARIABLE", "MAX_REDUCTION", "matmul"]
+
+MATMUL_VARIABLE = "EOQ_MATMUL"
+"""Environment variable: "float32" or "int8" forces that path; it is chosen otherwise."""
 
 _PRODUCT = 127 * 127
 """Largest magnitude of one product: -128 never appears."""
@@ -14,21 +28,91 @@ EXACT_REDUCTION = (1 << 24) // _PRODUCT
 MAX_REDUCTION = ((1 << 31) - 1) // _PRODUCT
 """Longest sum of products that a 32-bit accumulator holds: 133,144."""
 
+_WORTH_IMPORTING = 1 << 34
+"""Products that BLAS does in about the second that PyTorch takes to import."""
+
+_BLOCK = 2048
+"""Rows converted to float32 at a time: they stay in the cache."""
+
+_Product = Callable[[NDArray, NDArray], NDArray[np.int32]]
+
 
 def matmul(a: NDArray, b: NDArray) -> NDArray[np.int32]:
     """Exact `a @ b` for entries within +-127, shapes (m, k) and (k, n).
 
-    Operands that are float32 already, with whole numbers in them, are not copied.
     Raises ValueError when k exceeds what a 32-bit accumulator is proven to hold.
     """
-    k = a.shape[-1]
+    k = a.shape[1]
     if k > MAX_REDUCTION:
         raise ValueError(f"reduction must be at most {MAX_REDUCTION} for 32 bits, not {k}")
-    a, b = (np.asarray(operand, dtype=np.float32) for operand in (a, b))
-    if k <= EXACT_REDUCTION:
-        return (a @ b).astype(np.int32)
-    result = np.zeros((*a.shape[:-1], b.shape[-1]), dtype=np.int32)
+    product = _path.after(a.shape[0] * k * b.shape[1])
+    return product(a.astype(np.int8, copy=False), b.astype(np.int8, copy=False))
+
+
+def _float32(a: NDArray, b: NDArray) -> NDArray[np.int32]:
+    """BLAS in pieces: rows that stay in the cache, sums that float32 holds."""
+    (m, k), n = a.shape, b.shape[1]
+    result = np.zeros((m, n), dtype=np.int32)
     for start in range(0, k, EXACT_REDUCTION):
         part = slice(start, start + EXACT_REDUCTION)
-        result += (a[..., part] @ b[part]).astype(np.int32)
+        right = b[part].astype(np.float32)
+        for first in range(0, m, _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            # Assigned through int32, because a sum of float32 would round.
+            result[rows] += (a[rows, part].astype(np.float32) @ right).astype(np.int32)
     return result
+
+
+@cache
+def _int8() -> _Product | None:
+    """Return the path through PyTorch, or None where there is none that is exact.
+
+    A processor without the instructions may add pairs of products in 16 bits that saturate.
+    """
+    try:
+        import torch
+    except ImportError:
+        return None
+    threads: Any = None
+
+    def product(a: NDArray, b: NDArray) -> NDArray[np.int32]:
+        nonlocal threads
+        if threads != thread_count():
+            threads = thread_count()
+            torch.set_num_threads(threads)
+        left, right = torch.from_numpy(a), torch.from_numpy(b)
+        result: NDArray[np.int32] = torch._int_mm(left, right).numpy()
+        return result
+
+    rng = np.random.default_rng(0)
+    signs = rng.choice(np.array([-127, 127], dtype=np.int8), (2, 64, 64))
+    try:
+        for a, b in (signs, np.full_like(signs, 127), np.full_like(signs, -127)):
+            if (product(a, b) != a.astype(np.int64) @ b.astype(np.int64)).any():
+                return None
+    except (AttributeError, RuntimeError):
+        return None
+    return product
+
+
+class _Path:
+    """The path that products take, chosen once there is enough to multiply."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.product: _Product = _float32
+        self.settled = False
+
+    def after(self, products: int) -> _Product:
+        self.done += products
+        if not self.settled:
+            choice = chosen(MATMUL_VARIABLE, "auto", "int8", "float32")
+            if choice == "float32":
+                self.settled = True
+            elif choice == "int8" or self.done > _WORTH_IMPORTING:
+                self.settled = True
+                self.product = _int8() or _float32
+        return self.product
+
+
+_path = _Path()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.acceleration import compiled
 from golden.formats import Integers, rounding_shift, saturate
 from golden.randomness import draw
 
@@ -72,6 +73,12 @@ def update(
     -------
     (parameter, momentum, update)
     """
+    loops = compiled(parameter.size)
+    if loops:
+        shifts = gradient_shift, MOMENTUM_SHIFT, rule.update_shift
+        widths, keys = (rule.width, MOMENTUM_WIDTH), (gradient_key, update_key)
+        p, v, u = loops.update(parameter, momentum, gradient, shifts, widths, keys)
+        return p, v, u
     index = np.arange(parameter.size, dtype=np.int32).reshape(parameter.shape)
     # A left shift drops nothing, so nothing is drawn for it.
     random = draw(gradient_key, index) if gradient_shift > 0 else None

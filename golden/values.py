@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from golden.acceleration import compiled
 from golden.formats import (
     EXPONENT_MIN,
     LEFT_SHIFT_MAX,
@@ -22,6 +23,8 @@ __all__ = [
     "ACTIVATION_ZERO_EXPONENT",
     "ERROR_ZERO_EXPONENT",
     "Value",
+    "channels_last",
+    "channels_last_zeros",
     "join",
     "per_sample",
     "quantize_samples",
@@ -52,11 +55,23 @@ class Value:
         (samples,).
     is_codes:
         It went through a quantiser and is stored in 8 bits.
+    magnitude:
+        (samples,), max|integers| of each where what made them found it on the way.
     """
 
     integers: Integers
     exponent: NDArray[np.int64]
     is_codes: bool = False
+    magnitude: NDArray[np.int64] | None = None
+
+    def largest(self) -> NDArray[np.int64]:
+        """max|integers| of each sample, shape (samples,)."""
+        if self.magnitude is not None:
+            return self.magnitude
+        loops = compiled(self.integers.size)
+        if loops:
+            return loops.largest(self.integers)
+        return largest_magnitude(self.integers, axis=tuple(range(1, self.integers.ndim)))
 
     def __len__(self) -> int:
         return len(self.integers)
@@ -74,9 +89,13 @@ def quantize_samples(value: Value, zero_exponent: int) -> Value:
     exponent would drift from layer to layer with nothing to hold it. Source: our choice.
     """
     integers = value.integers
-    magnitude = largest_magnitude(integers, axis=tuple(range(1, integers.ndim)))
-    shift = np.maximum(bit_length(magnitude) - 7, 0)
-    codes = _NEAREST.apply(integers, per_sample(shift, integers))
+    loops = compiled(integers.size)
+    if loops:
+        codes, shift, magnitude = loops.quantize(integers, value.magnitude)
+    else:
+        magnitude = value.largest()
+        shift = np.maximum(bit_length(magnitude) - 7, 0)
+        codes = _NEAREST.apply(integers, per_sample(shift, integers)).astype(np.int8)
     exponent = clamp_exponent(np.where(magnitude, value.exponent - shift, zero_exponent))
     return Value(codes, exponent, is_codes=True)
 
@@ -90,25 +109,27 @@ def join(operands: Sequence[Value]) -> Value:
     """
     if len(operands) == 1:
         return operands[0]
-    axes = tuple(range(1, operands[0].integers.ndim))
     exponents = np.array([value.exponent for value in operands])
-    tops = bit_length(np.array([largest_magnitude(value.integers, axes) for value in operands]))
+    tops = bit_length(np.array([value.largest() for value in operands]))
     finest = np.where(tops > 0, exponents, EXPONENT_MIN).max(axis=0)
     room = np.minimum(LEFT_SHIFT_MAX, _JOIN_BITS - tops)
     fits = np.where(tops > 0, exponents + room, finest).min(axis=0)
     common = np.minimum(finest, fits)
     shifts = exponents - common
+    if len(operands) == 2 and (loops := compiled(operands[0].integers.size)):
+        total, magnitude = loops.join(*(value.integers for value in operands), *shifts)
+        return Value(total, common, magnitude=magnitude)
     # Left shifts fit 30 bits, as just arranged; operands of zeros may shift as they like.
     aligned = [
-        half_up_shift(value.integers, per_sample(shift, value.integers))
+        half_up_shift(value.integers.astype(np.int32), per_sample(shift, value.integers))
         for value, shift in zip(operands, shifts, strict=True)
     ]
     # Rounding up may reach the next power of two.
     bound = (1 << np.clip(tops - shifts, 0, _JOIN_BITS)).sum(axis=0).max(initial=0)
     if bound < 1 << 31:
         return Value(saturate(sum(aligned[1:], start=aligned[0]), 32), common)
-    total = sum(part.astype(np.int64) for part in aligned)
-    return Value(saturate(np.asarray(total), 32).astype(np.int32), common)
+    wide = sum(part.astype(np.int64) for part in aligned)
+    return Value(saturate(np.asarray(wide), 32).astype(np.int32), common)
 
 
 def zero_planes(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
@@ -119,3 +140,17 @@ def zero_planes(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
     """
     samples, channels, *plane = shape
     return np.zeros((channels, samples, *plane), dtype=dtype).transpose(1, 0, 2, 3)
+
+
+def channels_last(planes: NDArray) -> NDArray:
+    """(samples, channels, height, width) as contiguous (samples, height, width, channels)."""
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
+def channels_last_zeros(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
+    """Zeros of a shape (samples, channels, height, width), with the channels last in memory.
+
+    That is the order in which an integer convolution's product comes out of one multiplication.
+    """
+    samples, channels, *plane = shape
+    return np.zeros((samples, *plane, channels), dtype=dtype).transpose(0, 3, 1, 2)

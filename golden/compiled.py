@@ -1,0 +1,195 @@
+"""The compiled loops on whole arrays: what `golden.values`, `layers` and others call when it pays.
+
+Tensors are taken in any order and given back channels last in memory, with their own shape.
+Results have the narrowest type that holds them: int8 for codes, int32 for what is not.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden import loops
+from golden.acceleration import over_samples
+from golden.formats import Integers
+
+__all__ = [
+    "add_bias",
+    "align",
+    "dot",
+    "gather",
+    "join",
+    "largest",
+    "mask",
+    "quantize",
+    "quantize_tensor",
+    "rectify",
+    "scale",
+    "scatter",
+    "sums",
+    "update",
+]
+
+_Wide = NDArray[np.int64]
+
+
+def _flat(values: NDArray) -> NDArray:
+    """(samples, positions, channels), contiguous, of at most 32 bits; a view where it can be."""
+    if values.dtype.itemsize > 4:
+        values = values.astype(np.int32)
+    if values.ndim == 4:
+        samples, channels, height, width = values.shape
+        last = np.ascontiguousarray(values.transpose(0, 2, 3, 1))
+        return last.reshape(samples, height * width, channels)
+    return np.ascontiguousarray(values).reshape(len(values), 1, -1)
+
+
+def _shaped(flat: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """Undo `_flat`."""
+    if len(shape) == 4:
+        samples, channels, height, width = shape
+        return flat.reshape(samples, height, width, channels).transpose(0, 3, 1, 2)
+    return flat.reshape(shape)
+
+
+def _each(values: NDArray) -> _Wide:
+    """One number a sample, to be filled in."""
+    return np.empty(len(values), dtype=np.int64)
+
+
+def largest(values: Integers) -> _Wide:
+    """max|values| a sample."""
+    flat = _flat(values)
+    magnitude = _each(flat)
+    over_samples(loops.largest, len(flat), flat.size, flat, magnitude)
+    return magnitude
+
+
+def quantize(values: Integers, magnitude: _Wide | None) -> tuple[Integers, _Wide, _Wide]:
+    """8-bit codes, right shifts and max|values| a sample; the last is taken if it is known."""
+    flat = _flat(values)
+    known = magnitude is not None
+    largest = _each(flat) if magnitude is None else magnitude
+    codes, shift = np.empty(flat.shape, dtype=np.int8), _each(flat)
+    over_samples(loops.quantize, len(flat), flat.size, flat, known, largest, codes, shift)
+    return _shaped(codes, values.shape), shift, largest
+
+
+def quantize_tensor(values: Integers) -> tuple[Integers, int]:
+    """8-bit codes of a whole tensor in its own shape, and the one right shift."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    codes = np.empty(flat.shape, dtype=np.int8)
+    shift = loops.wide_quantize(flat, codes)
+    return codes.reshape(values.shape), shift
+
+
+def add_bias(values: Integers, bias: Integers, shift: _Wide, limit: int) -> tuple[Integers, _Wide]:
+    """Values plus biases shifted by sample, within `limit`; and the largest magnitudes."""
+    flat = _flat(values)
+    out = np.empty(flat.shape, dtype=np.int8 if limit <= 127 else np.int32)
+    magnitude = _each(flat)
+    scalar = bias.size == 1
+    over_samples(
+        loops.add_scalar if scalar else loops.add_channels, len(flat), flat.size, flat,
+        bias.item() if scalar else bias, shift, limit, out, magnitude,
+    )  # fmt: skip
+    return _shaped(out, values.shape), magnitude
+
+
+def rectify(values: Integers) -> tuple[Integers, NDArray[np.bool_], _Wide]:
+    """ReLU, where it was positive, and the largest magnitudes."""
+    flat = _flat(values)
+    out, positive = np.empty_like(flat), np.empty(flat.shape, dtype=np.bool_)
+    magnitude = _each(flat)
+    over_samples(loops.rectify, len(flat), flat.size, flat, out, positive, magnitude)
+    return _shaped(out, values.shape), _shaped(positive, values.shape), magnitude
+
+
+def mask(values: Integers, positive: NDArray[np.bool_]) -> tuple[Integers, _Wide]:
+    """Values where `positive`, zero elsewhere, and the largest magnitudes."""
+    flat = _flat(values)
+    out, magnitude = np.empty_like(flat), _each(flat)
+    over_samples(loops.mask, len(flat), flat.size, flat, _flat(positive), out, magnitude)
+    return _shaped(out, values.shape), magnitude
+
+
+def scale(values: Integers, factor: int) -> tuple[Integers, _Wide]:
+    """Codes times one 8-bit number, and the largest magnitudes."""
+    flat = _flat(values)
+    out, magnitude = np.empty(flat.shape, dtype=np.int32), _each(flat)
+    over_samples(loops.scale, len(flat), flat.size, flat, factor, out, magnitude)
+    return _shaped(out, values.shape), magnitude
+
+
+def join(a: Integers, b: Integers, shift_a: _Wide, shift_b: _Wide) -> tuple[Integers, _Wide]:
+    """Saturated sum of two tensors, each shifted by sample, and the largest magnitudes."""
+    flat, other = _flat(a), _flat(b)
+    out, magnitude = np.empty(flat.shape, dtype=np.int32), _each(flat)
+    over_samples(loops.join, len(flat), flat.size, flat, other, shift_a, shift_b, out, magnitude)
+    return _shaped(out, a.shape), magnitude
+
+
+def align(codes: Integers, shift: _Wide, key: int) -> Integers:
+    """Codes shifted right by sample with stochastic rounding."""
+    flat = _flat(codes)
+    out = np.empty(flat.shape, dtype=np.int8)
+    over_samples(loops.align, len(flat), flat.size, flat, shift, key, out)
+    return _shaped(out, codes.shape)
+
+
+def sums(values: Integers) -> _Wide:
+    """Sum a sample."""
+    flat = _flat(values)
+    out = _each(flat)
+    over_samples(loops.sums, len(flat), flat.size, flat, out)
+    return out
+
+
+def dot(a: Integers, b: Integers) -> _Wide:
+    """Sum a sample of products of codes."""
+    flat = _flat(a)
+    out = _each(flat)
+    over_samples(loops.dot, len(flat), flat.size, flat, _flat(b), out)
+    return out
+
+
+def update(
+    parameter: Integers, momentum: Integers, gradient: Integers, shifts: tuple[int, int, int],
+    widths: tuple[int, int], keys: tuple[int, int],
+) -> tuple[Integers, Integers, Integers]:  # fmt: skip
+    """`golden.optimizer.update`: (parameter, momentum, update).
+
+    `shifts` are of the gradient, of the momentum's decay and of the update; `widths` of the
+    parameter and of the momentum; `keys` of the gradient and of the update.
+    """
+    limit, momentum_limit = ((1 << (width - 1)) - 1 for width in widths)
+    flat = (
+        np.ascontiguousarray(array, dtype=np.int32).reshape(-1)
+        for array in (parameter, momentum, gradient)
+    )
+    new = np.empty((3, parameter.size), dtype=np.int32)
+    loops.update(*flat, *shifts, limit, momentum_limit, *keys, new[0], new[1], new[2])
+    p, v, u = new.reshape(3, *parameter.shape)
+    return p, v, u
+
+
+def gather(
+    planes: NDArray, rows: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
+    offset: tuple[int, int],
+) -> None:  # fmt: skip
+    """Fill (samples, y, x, taps, taps, channels) from (samples, height, width, channels)."""
+    samples, height, width, channels = planes.shape
+    # Bytes are moved eight at a time where they come so.
+    if channels % 8 == 0:
+        channels //= 8
+        planes, rows = planes.view(np.int64), rows.view(np.int64)
+    over_samples(
+        loops.gather, samples, rows.size, planes.reshape(samples, height, width * channels),
+        stride, dilation, offset, channels, rows.reshape(*rows.shape[:4], -1),
+    )  # fmt: skip
+
+
+def scatter(
+    taps: NDArray, planes: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
+    offset: tuple[int, int],
+) -> None:  # fmt: skip
+    """Fill (samples, height, width, channels) from (samples, y, x, taps, taps, channels)."""
+    over_samples(loops.scatter, len(taps), taps.size, taps, stride, dilation, offset, planes)

@@ -1,0 +1,366 @@
+"""Compiled loops over samples: what `golden.formats`, `values` and `randomness` specify in NumPy.
+
+Each loop does one operation on the samples `first` to `last` of arrays of shape (samples,
+positions, channels), so that ranges of samples may run in threads; results are written into
+arrays that the caller made. Integers are kept in 32 bits by casts, because numba computes in 64
+otherwise. Nothing but `golden.compiled` imports this file: it needs numba, which takes a second.
+"""
+
+import numpy as np
+from numba import njit
+
+from golden.formats import LEFT_SHIFT_MAX
+from golden.randomness import MAX_INDEX, ROUND_KEY_BITS
+
+__all__ = [
+    "add_channels",
+    "add_scalar",
+    "align",
+    "dot",
+    "gather",
+    "join",
+    "largest",
+    "mask",
+    "quantize",
+    "rectify",
+    "scale",
+    "scatter",
+    "sums",
+    "update",
+    "wide_quantize",
+]
+
+_compile = njit(nogil=True, cache=True, error_model="numpy")
+
+_INDEX_MASK = np.uint32(MAX_INDEX - 1)
+
+
+@_compile
+def _largest(values):
+    """max|values| of one sample."""
+    high = np.int32(0)
+    low = np.int32(0)
+    for p in range(values.shape[0]):
+        for c in range(values.shape[1]):
+            value = np.int32(values[p, c])
+            high = max(high, value)
+            low = min(low, value)
+    return max(np.int64(high), -np.int64(low))
+
+
+@_compile
+def _half_up(value, shift):
+    """One rounding shift in 64 bits; a negative shift shifts left."""
+    if shift <= 0:
+        return value << min(-shift, LEFT_SHIFT_MAX)
+    return ((value >> min(shift - 1, 63)) + 1) >> 1
+
+
+@_compile
+def _draw(key, index):
+    """`golden.randomness.draw`."""
+    i = np.uint32(index) & _INDEX_MASK
+    mixed = i ^ np.uint32(key & 0xFFFF)
+    a = np.uint8(mixed)
+    b = np.uint8(mixed >> np.uint32(8))
+    round_key = np.uint8(key >> ROUND_KEY_BITS[0]) ^ np.uint8(i >> np.uint32(16))
+    a = np.uint8(np.uint8((a >> np.uint8(2)) | np.uint8(a << np.uint8(6))) + b) ^ round_key
+    b = np.uint8(np.uint8(b << np.uint8(3)) | np.uint8(b >> np.uint8(5))) ^ a
+    for position in ROUND_KEY_BITS[1:]:
+        round_key = np.uint8(key >> position)
+        a = np.uint8(np.uint8((a >> np.uint8(2)) | np.uint8(a << np.uint8(6))) + b) ^ round_key
+        b = np.uint8(np.uint8(b << np.uint8(3)) | np.uint8(b >> np.uint8(5))) ^ a
+    return np.int32((np.int32(b) << np.int32(8)) | np.int32(a))
+
+
+@_compile
+def _stochastic(value, shift, random):
+    """Right shift by 1 or more of a value of at most 16 bits, with 16 random bits."""
+    right = np.int32(min(shift, 31))
+    below = np.int32(value >> np.int32(max(right - 16, 0))) << np.int32(max(16 - right, 0))
+    carry = np.int32(np.int32(np.int32(below) & np.int32(0xFFFF)) + random) >> np.int32(16)
+    return np.int32(np.int32(value >> right) + np.int32(carry))
+
+
+@_compile
+def _clip(value, limit):
+    return min(max(value, -limit), limit)
+
+
+@_compile
+def largest(first, last, values, magnitude):
+    """max|values| a sample."""
+    for n in range(first, last):
+        magnitude[n] = _largest(values[n])
+
+
+@_compile
+def quantize(first, last, values, known, magnitude, codes, shift):
+    """`golden.values.quantize_samples`; `known`: `magnitude` holds max|values| already."""
+    for n in range(first, last):
+        if not known:
+            magnitude[n] = _largest(values[n])
+        excess = 0
+        while magnitude[n] >> excess > 127:
+            excess += 1
+        shift[n] = excess
+        begin = np.int32(max(excess - 1, 0))
+        end = np.int32(min(excess, 1))
+        for p in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                rounded = np.int32(np.int32(np.int32(values[n, p, c]) >> begin) + end) >> end
+                codes[n, p, c] = _clip(np.int32(rounded), np.int32(127))
+
+
+@_compile
+def wide_quantize(values, codes):
+    """`golden.gradients.quantize_gradient` on a vector of up to 64 bits; returns the shift."""
+    magnitude = np.int64(0)
+    for i in range(values.size):
+        magnitude = max(magnitude, abs(np.int64(values[i])))
+    shift = 0
+    while magnitude >> shift > 127:
+        shift += 1
+    for i in range(values.size):
+        codes[i] = _clip(_half_up(np.int64(values[i]), shift), 127)
+    return shift
+
+
+@_compile
+def add_channels(first, last, values, bias, shift, limit, out, magnitude):
+    """`golden.layers.add_bias` with one bias a channel."""
+    channels = values.shape[2]
+    aligned = np.empty(channels, np.int32)
+    low = np.empty(channels, np.int32)
+    high = np.empty(channels, np.int32)
+    for n in range(first, last):
+        for c in range(channels):
+            wide = _half_up(np.int64(bias[c]), shift[n])
+            # Clipped before the sum instead of behind it, so that 32 bits hold everything.
+            low[c] = _clip(-limit - wide, 0x7FFFFFFF)
+            high[c] = _clip(limit - wide, 0x7FFFFFFF)
+            aligned[c] = wide
+        top = np.int32(0)
+        bottom = np.int32(0)
+        for p in range(values.shape[1]):
+            for c in range(channels):
+                total = np.int32(min(max(np.int32(values[n, p, c]), low[c]), high[c]) + aligned[c])
+                top = max(top, total)
+                bottom = min(bottom, total)
+                out[n, p, c] = total
+        magnitude[n] = max(np.int64(top), -np.int64(bottom))
+
+
+@_compile
+def add_scalar(first, last, values, bias, shift, limit, out, magnitude):
+    """`golden.layers.add_bias` with one bias for all."""
+    for n in range(first, last):
+        wide = _half_up(np.int64(bias), shift[n])
+        low = np.int32(_clip(-limit - wide, 0x7FFFFFFF))
+        high = np.int32(_clip(limit - wide, 0x7FFFFFFF))
+        aligned = np.int32(wide)
+        top = np.int32(0)
+        bottom = np.int32(0)
+        for p in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                total = np.int32(min(max(np.int32(values[n, p, c]), low), high) + aligned)
+                top = max(top, total)
+                bottom = min(bottom, total)
+                out[n, p, c] = total
+        magnitude[n] = max(np.int64(top), -np.int64(bottom))
+
+
+@_compile
+def rectify(first, last, values, out, positive, magnitude):
+    """ReLU, where it was positive, and the largest."""
+    for n in range(first, last):
+        top = np.int32(0)
+        for p in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                value = np.int32(values[n, p, c])
+                positive[n, p, c] = value > 0
+                value = max(value, np.int32(0))
+                top = max(top, value)
+                out[n, p, c] = value
+        magnitude[n] = top
+
+
+@_compile
+def mask(first, last, values, positive, out, magnitude):
+    """Keep values where `positive`, zero elsewhere."""
+    for n in range(first, last):
+        top = np.int32(0)
+        bottom = np.int32(0)
+        for p in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                value = np.int32(np.int32(values[n, p, c]) * np.int32(positive[n, p, c]))
+                top = max(top, value)
+                bottom = min(bottom, value)
+                out[n, p, c] = value
+        magnitude[n] = max(np.int64(top), -np.int64(bottom))
+
+
+@_compile
+def scale(first, last, values, factor, out, magnitude):
+    """8-bit codes times one 8-bit number."""
+    multiplier = np.int32(factor)
+    for n in range(first, last):
+        top = np.int32(0)
+        bottom = np.int32(0)
+        for p in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                value = np.int32(np.int32(values[n, p, c]) * multiplier)
+                top = max(top, value)
+                bottom = min(bottom, value)
+                out[n, p, c] = value
+        magnitude[n] = max(np.int64(top), -np.int64(bottom))
+
+
+@_compile
+def join(first, last, a, b, shift_a, shift_b, out, magnitude):
+    """Sum of two tensors, each first shifted (left if negative) to the common exponent."""
+    limit = np.int64(0x7FFFFFFF)
+    for n in range(first, last):
+        # Left shifts fit 30 bits (`golden.values.join`); operands of zeros shift as they like.
+        left_a = np.int32(min(max(-shift_a[n], 0), LEFT_SHIFT_MAX))
+        left_b = np.int32(min(max(-shift_b[n], 0), LEFT_SHIFT_MAX))
+        begin_a = np.int32(min(max(shift_a[n] - 1, 0), 31))
+        begin_b = np.int32(min(max(shift_b[n] - 1, 0), 31))
+        end_a = np.int32(min(max(shift_a[n], 0), 1))
+        end_b = np.int32(min(max(shift_b[n], 0), 1))
+        top = np.int32(0)
+        bottom = np.int32(0)
+        for p in range(a.shape[1]):
+            for c in range(a.shape[2]):
+                x = np.int32(np.int32(np.int32(a[n, p, c]) >> begin_a) + end_a) >> end_a
+                y = np.int32(np.int32(np.int32(b[n, p, c]) >> begin_b) + end_b) >> end_b
+                total = np.int64(np.int32(np.int32(x) << left_a))
+                total += np.int64(np.int32(np.int32(y) << left_b))
+                narrow = np.int32(_clip(total, limit))
+                top = max(top, narrow)
+                bottom = min(bottom, narrow)
+                out[n, p, c] = narrow
+        magnitude[n] = max(np.int64(top), -np.int64(bottom))
+
+
+@_compile
+def align(first, last, codes, shift, key, out):
+    """Right shifts of 0 and more with stochastic rounding; draws numbered in the shape's order."""
+    positions, channels = codes.shape[1:]
+    for n in range(first, last):
+        if shift[n] == 0:
+            out[n] = codes[n]
+            continue
+        for p in range(positions):
+            start = np.uint32(n * positions * channels + p)
+            for c in range(channels):
+                random = _draw(key, start + np.uint32(c) * np.uint32(positions))
+                out[n, p, c] = _stochastic(np.int32(codes[n, p, c]), shift[n], random)
+
+
+@_compile
+def sums(first, last, values, out):
+    """Sum a sample."""
+    for n in range(first, last):
+        total = np.int64(0)
+        for p in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                total += np.int64(values[n, p, c])
+        out[n] = total
+
+
+@_compile
+def dot(first, last, a, b, out):
+    """Sum a sample of products of 8-bit codes."""
+    for n in range(first, last):
+        total = np.int64(0)
+        for p in range(a.shape[1]):
+            # 32 bits hold the products of 2**16 channels and more.
+            row = np.int32(0)
+            for c in range(a.shape[2]):
+                row += np.int32(np.int32(a[n, p, c]) * np.int32(b[n, p, c]))
+            total += row
+        out[n] = total
+
+
+@_compile
+def update(
+    parameter, momentum, gradient, gradient_shift, decay, update_shift, limit, momentum_limit,
+    gradient_key, update_key, new_parameter, new_momentum, step,
+):  # fmt: skip
+    """`golden.optimizer.update` on vectors."""
+    for i in range(parameter.size):
+        value = np.int32(gradient[i])
+        if gradient_shift > 0:
+            aligned = _stochastic(value, gradient_shift, _draw(gradient_key, i))
+        else:
+            aligned = np.int32(value << min(-gradient_shift, LEFT_SHIFT_MAX))
+        aligned = _clip(aligned, momentum_limit)
+        old = np.int64(momentum[i])
+        v = _clip(old - _half_up(old, decay) + aligned, momentum_limit)
+        u = _clip(_stochastic(np.int32(v), update_shift, _draw(update_key, i)), limit)
+        new_momentum[i] = v
+        step[i] = u
+        new_parameter[i] = _clip(np.int64(parameter[i]) - u, limit)
+
+
+@_compile
+def gather(first, last, planes, stride, dilation, offset, channels, out):
+    """Windows of planes (samples, height, width * channels) as rows; zeros around the planes.
+
+    `out` is (samples, rows, columns, kernel height, kernel width * channels); the first window
+    begins at `offset`, which padding makes negative. Both are indexed flat and unsigned: numba
+    counts references to slices and looks out for negative indices, which takes ten times longer.
+    """
+    height, width = planes.shape[1], planes.shape[2] // channels
+    _, rows, columns, tall, run = out.shape
+    wide = run // channels
+    source, target = planes.reshape(-1), out.reshape(-1)
+    for n in range(first, last):
+        for y in range(rows):
+            for ky in range(tall):
+                row = y * stride[0] + offset[0] + ky * dilation[0]
+                inside = row >= 0 and row < height
+                for x in range(columns):
+                    left = x * stride[1] + offset[1]
+                    to = np.uintp((((n * rows + y) * columns + x) * tall + ky) * run)
+                    if inside and dilation[1] == 1 and left >= 0 and left + wide <= width:
+                        begin = np.uintp(((n * height + row) * width + left) * channels)
+                        for j in range(run):
+                            target[to + np.uintp(j)] = source[begin + np.uintp(j)]
+                        continue
+                    for kx in range(wide):
+                        column = left + kx * dilation[1]
+                        if inside and column >= 0 and column < width:
+                            begin = np.uintp(((n * height + row) * width + column) * channels)
+                            for c in range(channels):
+                                target[to + np.uintp(c)] = source[begin + np.uintp(c)]
+                        else:
+                            for c in range(channels):
+                                target[to + np.uintp(c)] = 0
+                        to += np.uintp(channels)
+
+
+@_compile
+def scatter(first, last, taps, stride, dilation, offset, out):
+    """Add every element of (samples, rows, columns, taps tall, wide, channels) where it was."""
+    _, height, width, channels = out.shape
+    _, rows, columns, tall, wide, _ = taps.shape
+    source, target = taps.reshape(-1), out.reshape(-1)
+    for n in range(first, last):
+        out[n] = 0
+        for y in range(rows):
+            for x in range(columns):
+                for ky in range(tall):
+                    row = y * stride[0] + offset[0] + ky * dilation[0]
+                    if row < 0 or row >= height:
+                        continue
+                    for kx in range(wide):
+                        column = x * stride[1] + offset[1] + kx * dilation[1]
+                        if column < 0 or column >= width:
+                            continue
+                        tap = (((n * rows + y) * columns + x) * tall + ky) * wide + kx
+                        begin = np.uintp(tap * channels)
+                        to = np.uintp(((n * height + row) * width + column) * channels)
+                        for c in range(channels):
+                            target[to + np.uintp(c)] += source[begin + np.uintp(c)]
