@@ -6,13 +6,25 @@ it; where one is not installed, the specification in NumPy does the same more sl
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["LOOPS_VARIABLE", "chosen", "compiled", "over_samples", "thread_count", "threads"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "LOOPS_VARIABLE",
+    "chosen",
+    "compiled",
+    "in_blocks",
+    "over_samples",
+    "scratch",
+    "threads",
+]
 
 LOOPS_VARIABLE = "EOQ_LOOPS"
 """Environment variable: "numpy" keeps to the specification, "compiled" compiles from the start."""
@@ -70,11 +82,6 @@ class _Threads:
     pool: ThreadPoolExecutor | None = None
 
 
-def thread_count() -> int:
-    """Threads that work is split over; 1 unless `threads` says otherwise."""
-    return _Threads.count
-
-
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Split work over `count` threads in this block."""
@@ -105,3 +112,41 @@ def over_samples(
     loop(0, bounds[1], *arguments)
     for other in others:
         other.result()
+
+
+_Result = TypeVar("_Result")
+
+
+def in_blocks(work: Callable[[int, int], _Result], samples: int, block: int) -> list[_Result]:
+    """Results of `work(first, last)` on blocks of at most so many samples, in their order.
+
+    `work` may not split its own work over threads.
+    """
+    firsts = iter(range(0, samples, block))
+    results: dict[int, _Result] = {}
+
+    def run() -> None:
+        # Whoever is free takes the next block; `next` on a range is atomic.
+        for first in firsts:
+            results[first] = work(first, min(first + block, samples))
+
+    if samples <= block or _Threads.pool is None or _Threads.count == 1:
+        run()
+    else:
+        others = [_Threads.pool.submit(run) for _ in range(_Threads.count - 1)]
+        run()
+        for other in others:
+            other.result()
+    return [results[first] for first in sorted(results)]
+
+
+_local = threading.local()
+
+
+def scratch(shape: tuple[int, int]) -> NDArray[np.int8]:
+    """Memory of this thread for 8-bit codes, until it is asked for the next time."""
+    size = shape[0] * shape[1]
+    memory: NDArray[np.int8] | None = getattr(_local, "memory", None)
+    if memory is None or memory.size < size:
+        memory = _local.memory = np.empty(size, dtype=np.int8)
+    return memory[:size].reshape(shape)

@@ -23,7 +23,6 @@ __all__ = [
     "quantize_tensor",
     "rectify",
     "scale",
-    "scatter",
     "sums",
     "update",
 ]
@@ -175,21 +174,16 @@ def gather(
     planes: NDArray, rows: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
-    """Fill (samples, y, x, taps, taps, channels) from (samples, height, width, channels)."""
+    """Fill (samples, y, x, taps, taps, channels) from (samples, height, width, channels).
+
+    On the caller's thread: blocks of samples are in threads already.
+    """
     samples, height, width, channels = planes.shape
     # Bytes are moved eight at a time where they come so.
     if channels % 8 == 0:
         channels //= 8
         planes, rows = planes.view(np.int64), rows.view(np.int64)
-    over_samples(
-        loops.gather, samples, rows.size, planes.reshape(samples, height, width * channels),
-        stride, dilation, offset, channels, rows.reshape(*rows.shape[:4], -1),
+    loops.gather(
+        0, samples, planes.reshape(samples, height, width * channels), stride, dilation, offset,
+        channels, rows.reshape(*rows.shape[:4], -1),
     )  # fmt: skip
-
-
-def scatter(
-    taps: NDArray, planes: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
-    offset: tuple[int, int],
-) -> None:  # fmt: skip
-    """Fill (samples, height, width, channels) from (samples, y, x, taps, taps, channels)."""
-    over_samples(loops.scatter, len(taps), taps.size, taps, stride, dilation, offset, planes)

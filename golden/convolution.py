@@ -1,17 +1,22 @@
-"""Integer convolution: its three products, each one exact matrix product a group."""
+"""Integer convolution: its three products, each by blocks of samples whose windows fit a cache."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.acceleration import in_blocks, scratch
 from golden.formats import Integers
 from golden.gradients import Learned
 from golden.im2col import Windows
 from golden.layers import ProductLayer
-from golden.matmul import matmul
+from golden.matmul import check_reduction, matmul
 from golden.network import Convolution
 from golden.values import Value, channels_last
 
 __all__ = ["ConvolutionLayer"]
+
+_BLOCK_BYTES = 1 << 19
+"""Windows gathered at a time. They are gathered anew for the weight gradient: a cache gives them
+faster than memory would give back a matrix of nine times the input."""
 
 
 class ConvolutionLayer(ProductLayer):
@@ -33,7 +38,7 @@ class ConvolutionLayer(ProductLayer):
     def _weights(self) -> list[NDArray[np.int8]]:
         """Each group's weights, (out/groups, height, width, in/groups)."""
         last = channels_last(self.weight.values.astype(np.int8))
-        return np.split(last, self._operator.groups)
+        return np.split(last, self._operator.groups) if self._operator.groups > 1 else [last]
 
     def _groups(self, planes: NDArray) -> list[NDArray[np.int8]]:
         """Each group's channels, (samples, height, width, channels/groups)."""
@@ -43,52 +48,85 @@ class ConvolutionLayer(ProductLayer):
         return [np.ascontiguousarray(g) for g in np.split(last, self._operator.groups, axis=-1)]
 
     def _forward(self, value: Value) -> Value:
-        shape = value.integers.shape
-        self._geometry = self._windows(shape)
-        self._patches = [self._geometry.gather(group) for group in self._groups(value.integers)]
-        pairs = zip(self._patches, self._weights(), strict=True)
-        product = _joined([matmul(rows, w.reshape(len(w), -1).T) for rows, w in pairs])
-        outputs = product.reshape(shape[0], *self._geometry.positions, -1)
-        return self._biased(outputs.transpose(0, 3, 1, 2), value.exponent)
+        windows = self._geometry = self._windows(value.integers.shape)
+        self._planes = self._groups(value.integers)
+        products = [
+            _convolve(planes, windows, weights.reshape(len(weights), -1).T)
+            for planes, weights in zip(self._planes, self._weights(), strict=True)
+        ]
+        return self._biased(_joined(products).transpose(0, 3, 1, 2), value.exponent)
 
     def backward(self, error: Value) -> list[Value]:
-        """Error times weights: a convolution with flipped weights, or taps added where they were.
-
-        The second where there is a stride; the first would mostly multiply by zeros there.
-        """
-        samples = len(error)
+        """Error times weights: a convolution of the errors, in phases, with flipped weights."""
         groups = zip(self._groups(error.integers), self._weights(), strict=True)
-        if self._operator.stride == (1, 1):
-            windows = self._geometry.flipped()
-            products = [
-                matmul(windows.gather(errors), _flipped(weights)) for errors, weights in groups
-            ]
-        else:
-            products = [
-                self._geometry.scatter(
-                    matmul(errors.reshape(-1, errors.shape[-1]), weights.reshape(len(weights), -1)),
-                    samples,
-                ).reshape(-1, weights.shape[-1])
-                for errors, weights in groups
-            ]
-        inputs = _joined(products).reshape(samples, *self._geometry.size, -1)
-        self.back_product = inputs.transpose(0, 3, 1, 2)
+        products = [self._backward_data(errors, weights) for errors, weights in groups]
+        self.back_product = _joined(products).transpose(0, 3, 1, 2)
         return [Value(self.back_product, error.exponent + self.weight.exponent)]
+
+    def _backward_data(self, errors: NDArray, weights: NDArray) -> NDArray[np.int32]:
+        """(samples, height, width, in/groups) of one group."""
+        channels = weights.shape[-1]
+        phases = list(self._geometry.phases())
+        convolved = (
+            _convolve(
+                errors,
+                phase.windows,
+                np.ascontiguousarray(
+                    weights[:, phase.taps[0][:, None], phase.taps[1]].transpose(1, 2, 0, 3)
+                ).reshape(-1, channels),
+            )
+            for phase in phases
+        )
+        if self._geometry.stride == (1, 1):
+            return next(convolved)
+        result = np.zeros((len(errors), *self._geometry.size, channels), dtype=np.int32)
+        for phase, part in zip(phases, convolved, strict=True):
+            result[:, phase.inputs[0], phase.inputs[1]] = part
+        return result
 
     def _weight_product(self, aligned: Integers) -> Integers:
         outputs, _, *kernel = self.weight.values.shape
-        pairs = zip(self._groups(aligned), self._patches, strict=True)
-        products = [matmul(e.reshape(-1, e.shape[-1]).T, rows) for e, rows in pairs]
+        pairs = zip(self._groups(aligned), self._planes, strict=True)
+        products = [_correlate(errors, planes, self._geometry) for errors, planes in pairs]
         taps = np.concatenate(products).reshape(outputs, *kernel, -1)
         return np.ascontiguousarray(taps.transpose(0, 3, 1, 2))
 
 
-def _flipped(weights: NDArray) -> NDArray:
-    """(out, height, width, in) to (taps in reversed order * out, in)."""
-    backwards = weights[:, ::-1, ::-1].transpose(1, 2, 0, 3)
-    return np.ascontiguousarray(backwards).reshape(-1, weights.shape[-1])
+def _convolve(planes: NDArray, windows: Windows, weights: NDArray) -> NDArray[np.int32]:
+    """Windows of (samples, height, width, in) times (taps * in, out): (samples, y, x, out)."""
+    samples = len(planes)
+    product = np.empty((windows.rows(samples), weights.shape[1]), dtype=np.int32)
+
+    def block(first: int, last: int) -> None:
+        rows = windows.rows(last - first), weights.shape[0]
+        part = windows.gather(planes[first:last], scratch(rows))
+        matmul(part, weights, product[windows.rows(first) : windows.rows(last)])
+
+    in_blocks(block, samples, _samples(windows, weights.shape[0]))
+    return product.reshape(samples, *windows.positions, -1)
+
+
+def _correlate(errors: NDArray, planes: NDArray, windows: Windows) -> NDArray[np.int32]:
+    """Errors (samples, y, x, out) times windows, summed over positions: (out, taps * in)."""
+    samples, outputs = len(errors), errors.shape[-1]
+    check_reduction(windows.rows(samples))
+    columns = windows.kernel[0] * windows.kernel[1] * planes.shape[-1]
+
+    def block(first: int, last: int) -> NDArray[np.int32]:
+        part = windows.gather(planes[first:last], scratch((windows.rows(last - first), columns)))
+        return matmul(errors[first:last].reshape(-1, outputs).T, part)
+
+    first, *others = in_blocks(block, samples, _samples(windows, columns))
+    for other in others:
+        first += other
+    return first
+
+
+def _samples(windows: Windows, columns: int) -> int:
+    """Samples in a block."""
+    return max(_BLOCK_BYTES // (windows.rows(1) * columns), 1)
 
 
 def _joined(groups: list[NDArray[np.int32]]) -> NDArray[np.int32]:
     """Channels of all groups side by side; one group is not copied."""
-    return groups[0] if len(groups) == 1 else np.concatenate(groups, axis=1)
+    return groups[0] if len(groups) == 1 else np.concatenate(groups, axis=-1)

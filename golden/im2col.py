@@ -1,10 +1,13 @@
 """Convolution's windows as a matrix of 8-bit codes: im2col with the channels last.
 
 A row is one output position of one sample, its columns are (kernel row, kernel column, channel).
-Backward-data of an unstrided convolution is a convolution of the errors with flipped weights, and
-so has windows of its own; only a strided one adds up what overlaps.
+Backward-data is a convolution of the errors as well, with flipped weights. Where there is a stride
+it falls into phases, one for each place of an input position between the strides: each has some of
+the taps, and none multiplies by a zero that the stride put between.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +15,28 @@ from numpy.typing import NDArray
 
 from golden.acceleration import compiled
 
-__all__ = ["Windows"]
+__all__ = ["Phase", "Windows"]
 
 Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Input positions that the same taps reach.
+
+    Members
+    -------
+    inputs:
+        Their rows and columns.
+    taps:
+        Rows and columns of the kernel, in the order of the windows.
+    windows:
+        Of the errors.
+    """
+
+    inputs: tuple[slice, slice]
+    taps: tuple[NDArray[np.int64], NDArray[np.int64]]
+    windows: "Windows"
 
 
 @dataclass(frozen=True)
@@ -40,22 +62,44 @@ class Windows:
     size: Pair
     positions: Pair
 
-    def flipped(self) -> "Windows":
-        """Windows of the errors that reach each input, taps in reversed order; stride 1 only."""
-        spans = zip(self.kernel, self.dilation, self.offset, strict=True)
-        y, x = (-offset - (kernel - 1) * dilation for kernel, dilation, offset in spans)
-        return Windows(self.kernel, (1, 1), self.dilation, (y, x), self.positions, self.size)
+    def rows(self, samples: int) -> int:
+        """Rows of the matrix."""
+        return samples * self.positions[0] * self.positions[1]
+
+    def phases(self) -> Iterator[Phase]:
+        """Phases of backward-data; input positions that no tap reaches are in none of them."""
+        for rows, ys, (tall, y_step, y) in self._axis_phases(0):
+            for columns, xs, (wide, x_step, x) in self._axis_phases(1):
+                windows = Windows(
+                    (tall, wide), (1, 1), (y_step, x_step), (y, x), self.positions,
+                    (len(range(self.size[0])[rows]), len(range(self.size[1])[columns])),
+                )  # fmt: skip
+                yield Phase((rows, columns), (ys, xs), windows)
+
+    def _axis_phases(
+        self, axis: int
+    ) -> Iterator[tuple[slice, NDArray[np.int64], tuple[int, int, int]]]:
+        """Inputs, taps, and the windows' kernel, dilation and offset, along one axis."""
+        stride, dilation, offset = self.stride[axis], self.dilation[axis], self.offset[axis]
+        # Taps so far apart are again a whole number of strides apart.
+        apart = stride // math.gcd(stride, dilation)
+        step = apart * dilation // stride
+        for first in range(min(stride, self.size[axis])):
+            for tap in range(min(apart, self.kernel[axis])):
+                if (first - offset - tap * dilation) % stride == 0:
+                    taps = np.arange(tap, self.kernel[axis], apart)[::-1]
+                    error = (first - offset - tap * dilation) // stride
+                    windows = len(taps), step, error - (len(taps) - 1) * step
+                    yield slice(first, self.size[axis], stride), taps, windows
 
     @property
-    def _is_plane(self) -> bool:
+    def is_identity(self) -> bool:
         """Each window is one position of the input, in order: nothing is to be moved."""
-        return (self.kernel, self.stride, self.offset) == ((1, 1), (1, 1), (0, 0)) and (
-            self.size == self.positions
-        )
+        one_by_one = (self.kernel, self.stride, self.offset) == ((1, 1), (1, 1), (0, 0))
+        return one_by_one and self.size == self.positions
 
-    def _taps(self) -> list[tuple[int, int, tuple[slice, slice], tuple[slice, slice]]]:
+    def _taps(self) -> Iterator[tuple[int, int, tuple[slice, slice], tuple[slice, slice]]]:
         """For each tap: its place, the input's rows and columns it sees, the output's."""
-        result = []
         for ky, kx in np.ndindex(*self.kernel):
             inside, outside = [], []
             for axis, tap in enumerate((ky, kx)):
@@ -67,35 +111,22 @@ class Windows:
                 count = max(last - first, 0)
                 inside.append(slice(begin, begin + count * stride, stride))
                 outside.append(slice(first, first + count))
-            result.append((ky, kx, (inside[0], inside[1]), (outside[0], outside[1])))
-        return result
+            yield ky, kx, (inside[0], inside[1]), (outside[0], outside[1])
 
-    def gather(self, planes: NDArray) -> NDArray:
-        """(samples, height, width, channels) to (samples * positions, taps * channels)."""
+    def gather(self, planes: NDArray, into: NDArray) -> NDArray:
+        """(samples, height, width, channels) to (samples * positions, taps * channels).
+
+        `into` holds that many elements; it is the result unless the planes are it already.
+        """
         samples, _, _, channels = planes.shape
-        if self._is_plane:
+        if self.is_identity:
             return planes.reshape(-1, channels)
-        shape = (samples, *self.positions, *self.kernel, channels)
-        loops = compiled(int(np.prod(shape)))
+        rows = into.reshape(samples, *self.positions, *self.kernel, channels)
+        loops = compiled(rows.size)
         if loops:
-            rows = np.empty(shape, dtype=planes.dtype)
             loops.gather(planes, rows, self.stride, self.dilation, self.offset)
         else:
-            rows = np.zeros(shape, dtype=planes.dtype)
+            rows[...] = 0
             for ky, kx, inside, outside in self._taps():
                 rows[:, outside[0], outside[1], ky, kx] = planes[:, inside[0], inside[1]]
-        return rows.reshape(samples * self.positions[0] * self.positions[1], -1)
-
-    def scatter(self, rows: NDArray, samples: int) -> NDArray:
-        """Add up every element of such a matrix where `gather` took it from."""
-        taps = rows.reshape(samples, *self.positions, *self.kernel, -1)
-        shape = (samples, *self.size, taps.shape[-1])
-        loops = compiled(taps.size)
-        if loops:
-            planes = np.empty(shape, dtype=rows.dtype)
-            loops.scatter(taps, planes, self.stride, self.dilation, self.offset)
-        else:
-            planes = np.zeros(shape, dtype=rows.dtype)
-            for ky, kx, inside, outside in self._taps():
-                planes[:, inside[0], inside[1]] += taps[:, outside[0], outside[1], ky, kx]
-        return planes
+        return into.reshape(self.rows(samples), -1)

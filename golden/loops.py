@@ -24,7 +24,6 @@ __all__ = [
     "quantize",
     "rectify",
     "scale",
-    "scatter",
     "sums",
     "update",
     "wide_quantize",
@@ -339,28 +338,3 @@ def gather(first, last, planes, stride, dilation, offset, channels, out):
                             for c in range(channels):
                                 target[to + np.uintp(c)] = 0
                         to += np.uintp(channels)
-
-
-@_compile
-def scatter(first, last, taps, stride, dilation, offset, out):
-    """Add every element of (samples, rows, columns, taps tall, wide, channels) where it was."""
-    _, height, width, channels = out.shape
-    _, rows, columns, tall, wide, _ = taps.shape
-    source, target = taps.reshape(-1), out.reshape(-1)
-    for n in range(first, last):
-        out[n] = 0
-        for y in range(rows):
-            for x in range(columns):
-                for ky in range(tall):
-                    row = y * stride[0] + offset[0] + ky * dilation[0]
-                    if row < 0 or row >= height:
-                        continue
-                    for kx in range(wide):
-                        column = x * stride[1] + offset[1] + kx * dilation[1]
-                        if column < 0 or column >= width:
-                            continue
-                        tap = (((n * rows + y) * columns + x) * tall + ky) * wide + kx
-                        begin = np.uintp(tap * channels)
-                        to = np.uintp(((n * height + row) * width + column) * channels)
-                        for c in range(channels):
-                            target[to + np.uintp(c)] += source[begin + np.uintp(c)]

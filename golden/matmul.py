@@ -5,16 +5,16 @@ worst-case test, and float32 BLAS on pieces short enough for its sums to be exac
 tried when the work done so far is worth PyTorch's second of import.
 """
 
+import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.acceleration import chosen, thread_count
+from golden.acceleration import chosen
 
-__all__ = ["EXACT_REDUCTION", "MATMUL_VARIABLE", "MAX_REDUCTION", "matmul"]
+__all__ = ["EXACT_REDUCTION", "MATMUL_VARIABLE", "MAX_REDUCTION", "check_reduction", "matmul"]
 
 MATMUL_VARIABLE = "EOQ_MATMUL"
 """Environment variable: "float32" or "int8" forces that path; it is chosen otherwise."""
@@ -34,25 +34,34 @@ _WORTH_IMPORTING = 1 << 34
 _BLOCK = 2048
 """Rows converted to float32 at a time: they stay in the cache."""
 
-_Product = Callable[[NDArray, NDArray], NDArray[np.int32]]
+_Product = Callable[[NDArray, NDArray, NDArray[np.int32]], object]
 
 
-def matmul(a: NDArray, b: NDArray) -> NDArray[np.int32]:
-    """Exact `a @ b` for entries within +-127, shapes (m, k) and (k, n).
-
-    Raises ValueError when k exceeds what a 32-bit accumulator is proven to hold.
-    """
-    k = a.shape[1]
+def check_reduction(k: int) -> None:
+    """Raise ValueError when a sum of k products may exceed a 32-bit accumulator."""
     if k > MAX_REDUCTION:
         raise ValueError(f"reduction must be at most {MAX_REDUCTION} for 32 bits, not {k}")
-    product = _path.after(a.shape[0] * k * b.shape[1])
-    return product(a.astype(np.int8, copy=False), b.astype(np.int8, copy=False))
 
 
-def _float32(a: NDArray, b: NDArray) -> NDArray[np.int32]:
-    """BLAS in pieces: rows that stay in the cache, sums that float32 holds."""
+def matmul(a: NDArray, b: NDArray, out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
+    """Exact `a @ b` for entries within +-127, shapes (m, k) and (k, n), on one thread.
+
+    The result is written into `out`, contiguous, if that is given. Raises ValueError when k exceeds
+    what a 32-bit accumulator is proven to hold.
+    """
     (m, k), n = a.shape, b.shape[1]
-    result = np.zeros((m, n), dtype=np.int32)
+    check_reduction(k)
+    if out is None:
+        out = np.empty((m, n), dtype=np.int32)
+    product = _path.after(m * k * n)
+    product(a.astype(np.int8, copy=False), b.astype(np.int8, copy=False), out)
+    return out
+
+
+def _float32(a: NDArray, b: NDArray, result: NDArray[np.int32]) -> None:
+    """BLAS in pieces: rows that stay in the cache, sums that float32 holds."""
+    m, k = a.shape
+    result[...] = 0
     for start in range(0, k, EXACT_REDUCTION):
         part = slice(start, start + EXACT_REDUCTION)
         right = b[part].astype(np.float32)
@@ -60,7 +69,6 @@ def _float32(a: NDArray, b: NDArray) -> NDArray[np.int32]:
             rows = slice(first, first + _BLOCK)
             # Assigned through int32, because a sum of float32 would round.
             result[rows] += (a[rows, part].astype(np.float32) @ right).astype(np.int32)
-    return result
 
 
 @cache
@@ -73,22 +81,23 @@ def _int8() -> _Product | None:
         import torch
     except ImportError:
         return None
-    threads: Any = None
+    local = threading.local()
 
-    def product(a: NDArray, b: NDArray) -> NDArray[np.int32]:
-        nonlocal threads
-        if threads != thread_count():
-            threads = thread_count()
-            torch.set_num_threads(threads)
-        left, right = torch.from_numpy(a), torch.from_numpy(b)
-        result: NDArray[np.int32] = torch._int_mm(left, right).numpy()
-        return result
+    def product(a: NDArray, b: NDArray, result: NDArray[np.int32]) -> None:
+        if not hasattr(local, "limited"):
+            # Work is split over threads in larger parts than one product; each sets its own.
+            torch.set_num_threads(1)
+            local.limited = True
+        left, right, out = (torch.from_numpy(array) for array in (a, b, result))
+        torch._int_mm(left, right, out=out)
 
     rng = np.random.default_rng(0)
     signs = rng.choice(np.array([-127, 127], dtype=np.int8), (2, 64, 64))
     try:
         for a, b in (signs, np.full_like(signs, 127), np.full_like(signs, -127)):
-            if (product(a, b) != a.astype(np.int64) @ b.astype(np.int64)).any():
+            result = np.empty((64, 64), dtype=np.int32)
+            product(a, b, result)
+            if (result != a.astype(np.int64) @ b.astype(np.int64)).any():
                 return None
     except (AttributeError, RuntimeError):
         return None
