@@ -23,6 +23,7 @@ import golden.optimizer
 import golden.trainer
 import golden.training
 from golden import data, networks
+from golden.acceleration import specification
 from golden.formats import Integers, rounding_shift
 from golden.learners import LEARNERS
 from golden.values import Value, quantize_samples
@@ -52,10 +53,7 @@ def nearest(key: int, index: Integers) -> Integers:
 @contextlib.contextmanager
 def no_draws(module: ModuleType) -> Iterator[None]:
     """Round to nearest where `module` draws; in NumPy, because compiled loops draw themselves."""
-    with (
-        patch.object(module, "draw", nearest),
-        patch.object(module, "compiled", lambda elements: None),
-    ):
+    with patch.object(module, "draw", nearest), specification():
         yield
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "in_blocks",
     "over_samples",
     "scratch",
+    "specification",
     "threads",
 ]
 
@@ -51,6 +52,7 @@ class _Loops:
         self.done = 0
         self.module: ModuleType | None = None
         self.missing = False
+        self.off = False
 
     def after(self, elements: int) -> ModuleType | None:
         self.done += elements
@@ -74,7 +76,20 @@ _loops = _Loops()
 
 def compiled(elements: int) -> Any:
     """`golden.compiled` for work on so many elements, or None: NumPy then does it."""
+    if _loops.off:
+        return None
     return _loops.module or _loops.after(elements)
+
+
+@contextmanager
+def specification() -> Iterator[None]:
+    """Keep to the specification in NumPy in this block, whatever is installed or chosen."""
+    before = _loops.off
+    _loops.off = True
+    try:
+        yield
+    finally:
+        _loops.off = before
 
 
 class _Threads:

@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from golden.acceleration import specification
 from golden.activations import ClippedLayer, LeakyLayer
 from golden.channel_shuffle import ChannelShuffleLayer
 from golden.concatenation import ConcatLayer
@@ -179,6 +180,12 @@ LAYERS = {
 @pytest.mark.parametrize("dtype", [np.int8, np.int32])
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_nothing_but_integers(layer: IntegerLayer, dtype: type) -> None:
+    # Compiled loops show nothing to an array that watches; they are held against what it watches.
+    with specification():
+        watch(layer, dtype)
+
+
+def watch(layer: IntegerLayer, dtype: type) -> None:
     rng = np.random.default_rng(0)
     codes = Value(rng.integers(-127, 128, (2, 4, 6, 6)).astype(dtype), np.array([3, 5]), True)
     inputs = [watched(codes)] * (2 if isinstance(layer, ConcatLayer) else 1)
