@@ -5,11 +5,8 @@ cocotb's runner, which makes every signal of the design public to the simulator'
 only the ports are, and the simulation is several times as fast.
 """
 
-import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from cocotb_tools.runner import get_runner
 
 from cosim import tools
 from golden.errors import CheckError, InputError
+from rtl.cache import cache_folder, content_key, made
 
 __all__ = ["SIMULATORS", "TOP", "Build", "build", "cache_folder", "require"]
 
@@ -48,13 +46,6 @@ class Build:
     simulator: str
     version: str
     cached: bool
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: $EOQ_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("EOQ_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(base) / "eoqkit"
 
 
 def require(simulator: str) -> tools.Tool:
@@ -98,32 +89,20 @@ def build(
     tool = require(simulator)
     if coverage and simulator != "verilator":
         raise InputError(f"coverage requires the simulator verilator, got {simulator!r}")
-    key = hashlib.sha256()
     recipe = (simulator, tool.version, waves, coverage, str(cocotb_tools.config.libs_dir))
-    for part in (*map(str, recipe), Path(__file__).read_text(), *_flatten(sources)):
-        key.update(hashlib.sha256(part.encode()).digest())
-    folder = cache_folder() / "builds" / f"{simulator}-{key.hexdigest()[:32]}"
-    if folder.is_dir():
-        return Build(folder, simulator, tool.version, cached=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Built under another name and renamed, so that a build cut short is never taken for one.
-    temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    try:
+    key = content_key((*map(str, recipe), Path(__file__).read_text(), *_flatten(sources)))
+    folder = cache_folder() / "builds" / f"{simulator}-{key}"
+    cached = folder.is_dir()
+
+    def make(temporary: Path) -> None:
         for name, text in sources.items():
             (temporary / name).write_text(text)
         if simulator == "verilator":
             _verilate(temporary, sources, tool.path, waves=waves, coverage=coverage)
         else:
             _compile_icarus(temporary, sources, waves=waves)
-        try:
-            temporary.rename(folder)
-        except OSError:
-            # Somebody else built the same meanwhile; theirs is as good.
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Build(folder, simulator, tool.version, cached=False)
+
+    return Build(made(folder, make), simulator, tool.version, cached=cached)
 
 
 def _flatten(sources: Mapping[str, str]) -> list[str]:

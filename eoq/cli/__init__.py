@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train a network in integers, or in one of the ways that are compared.",
     "isometry": "Measure how well each block keeps the norm of the errors that pass it.",
     "rtl": "Write the Verilog of the training core.",
+    "synth": "Synthesise blocks of the core: area, critical path, energy.",
     "cosim": "Run the RTL against golden (bits) and the cost model (cycles).",
     "doctor": "Say which tools were found and how to add what is missing.",
 }

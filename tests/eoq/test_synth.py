@@ -1,0 +1,70 @@
+"""`eoq synth`, as a user runs it."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MINI = Path(__file__).parents[1] / "rtl" / "mini.lib"
+
+
+def eoq(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "eoq", "synth", *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EOQ_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_user_s_own_library_in_json(tmp_path: Path) -> None:
+    packed = tmp_path / "mine.lib.gz"
+    packed.write_bytes(gzip.compress(MINI.read_bytes()))
+    command = ("--liberty", "mine.lib.gz", "--block", "multiplier", "--json")
+    done = eoq(*command, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    assert result["liberty"] == "mine.lib.gz"
+    (block,) = result["blocks"]
+    assert set(block) >= {"block", "area_um2", "nand2", "delay_ns", "energy_pj", "method"}
+    assert block["block"] == "multiplier"
+    assert block["nand2"] == round(block["area_um2"] / 20, 1)
+    assert eoq(*command, folder=tmp_path).stdout == done.stdout
+
+
+def test_the_table_names_the_method(tmp_path: Path) -> None:
+    done = eoq("--liberty", str(MINI), "--block", "multiplier", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{MINI}, 4x4 array"
+    assert lines[2].startswith("multiplier ")
+    assert lines[-1].startswith("method: pyosys ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--block", "pee"), "eoq: --block must be one of multiplier, pe, "),
+        (("--liberty", "none.lib"), "eoq: Invalid value for '--liberty': File 'none.lib' does not"),
+        (("--liberty", "cut.lib"), "eoq: cut.lib, line 54: the file is cut short within a string"),
+        (("--block", "multiplier", "--recipe", "best"), "eoq: recipe must be one of stock, "),
+        (("--array", "32x2", "--accumulator-bits", "18"), "eoq: accumulator_bits must be at least"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    (tmp_path / "cut.lib").write_text(MINI.read_text()[:3000])
+    done = eoq(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_blocks_are_listed(tmp_path: Path) -> None:
+    done = eoq("--block", "list", folder=tmp_path)
+    assert {"pe", "mac_array", "quantizer", "update_unit", "core"} <= set(done.stdout.split())
