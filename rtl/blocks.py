@@ -110,6 +110,18 @@ def _bn_fp32(config: CoreConfig) -> "Component":
     return FloatBatchNorm()
 
 
+def _bn_wageubn(config: CoreConfig) -> "Component":
+    from rtl.wageubn_norm import WageubnNorm
+
+    return WageubnNorm()
+
+
+def _fixup(config: CoreConfig) -> "Component":
+    from rtl.fixup_unit import FixupUnit
+
+    return FixupUnit()
+
+
 BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
     {
         "multiplier": _multiplier,
@@ -127,12 +139,22 @@ BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
         "fp32_div": _fp32_div,
         "fp32_sqrt": _fp32_sqrt,
         "bn_fp32": _bn_fp32,
+        "bn_wageubn": _bn_wageubn,
+        "fixup": _fixup,
     }
 )
 """Block name -> what makes it for a core's configuration."""
 
 
-COMPARISON_BLOCKS = ("fp32_add", "fp32_mul", "fp32_div", "fp32_sqrt", "bn_fp32")
+COMPARISON_BLOCKS = (
+    "fp32_add",
+    "fp32_mul",
+    "fp32_div",
+    "fp32_sqrt",
+    "bn_fp32",
+    "bn_wageubn",
+    "fixup",
+)
 """The data paths that the training core is compared with: no core's configuration changes them."""
 
 

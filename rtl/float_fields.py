@@ -62,15 +62,19 @@ def shift_left(m: Module, value: Value, amount: Value) -> Value:
 def shift_right_sticky(
     m: Module, value: Value, amount: Value, *, keep: int | None = None
 ) -> tuple[Value, Value]:
-    """`value` shifted right, its lowest `keep` bits if given; whether a one left at the bottom."""
+    """`value` shifted right, its lowest `keep` bits if given; whether a one left at the bottom.
+
+    A signed value fills up with its sign, and the result is to be read as signed.
+    """
     width = len(value)
+    fill = value[-1] if value.shape().signed else C(0, 1)
     sticky: Value = C(0, 1)
     for k, bit in enumerate(amount):
         is_last = k == len(amount) - 1
         step = Signal(keep if keep and is_last else width, name=f"right_{1 << k}")
         lost = Signal(name=f"lost_{1 << k}")
         m.d.comb += [
-            step.eq(Mux(bit, value[1 << k :], value)),
+            step.eq(Mux(bit, Cat(value[1 << k :], fill.replicate(min(1 << k, width))), value)),
             lost.eq(sticky | (bit & value[: 1 << k].any())),
         ]
         value, sticky = step, lost
