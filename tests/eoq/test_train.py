@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from eoq.cli import main
 
@@ -113,6 +115,35 @@ def test_own_images_and_a_table(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "mlp on mine.npz, eoq, seed 0: 4 epochs of 35 steps, batch 4" in result.stdout
     assert "test        100.00%" in result.stdout
+
+
+def test_an_onnx_file_is_trained(tmp_path: Path) -> None:
+    weights = {"w1": (12, 1, 3, 3), "w2": (8, 12, 1, 1), "w3": (8, 12, 3, 3), "w4": (64, 10)}
+    node = helper.make_node
+    same = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    nodes = [
+        node("Conv", ["x", "w1"], ["a"], **same),
+        node("LeakyRelu", ["a"], ["b"], alpha=0.1),
+        node("MaxPool", ["b"], ["c"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Conv", ["c", "w2"], ["d"], kernel_shape=[1, 1]),
+        node("Conv", ["c", "w3"], ["e"], **same),
+        node("Concat", ["d", "e"], ["f"], axis=1),
+        node("Relu", ["f"], ["g"]),
+        node("AveragePool", ["g"], ["h"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("Flatten", ["h"], ["i"]),
+        node("MatMul", ["i", "w4"], ["j"]),
+        node("Softmax", ["j"], ["y"]),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "small", [value("x", onnx.TensorProto.FLOAT, ["n", 1, 8, 8])],
+        [value("y", onnx.TensorProto.FLOAT, ["n", 10])],
+        [onnx.numpy_helper.from_array(np.zeros(s, np.float32), n) for n, s in weights.items()],
+    )  # fmt: skip
+    path = tmp_path / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    result = answer("--network", str(path), "--epochs", "6", "--json")
+    assert result["test_accuracy"] > 0.8
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from golden.errors import InputError
 from golden.float_pools import GlobalMaxLayer as FloatGlobalMax
 from golden.float_pools import WindowMaxLayer
+from golden.layers import MeanLayer
 from golden.network import AveragePool, MaxPool
 from golden.pooling import MAX_TAPS, AveragePoolLayer, GlobalMaxLayer, MaxPoolLayer
 from golden.values import Value
@@ -168,3 +169,18 @@ def test_a_window_in_the_padding_is_found() -> None:
     assert not Windows(MaxPool((3, 2), padding=(2, 0, 0, 1)), 4, 4).has_empty()
     # Two taps around a plane of one.
     assert Windows(MaxPool((2, 1), padding=(1, 0, 1, 0), dilation=(2, 1)), 1, 1).has_empty()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_mean_of_a_plane_saturates_at_32_bits(sign: int) -> None:
+    top = (1 << 31) - 1
+    plane = np.full((1, 2, 3, 1), sign * top, np.int32)
+    plane[0, 1] = [[5], [-5], [1]]
+    layer = MeanLayer("m")
+    out = layer.forward([Value(plane, np.array([7]))])
+    assert out.integers[:, :, 0, 0].tolist() == [[sign * top, 1]]
+    assert out.exponent.tolist() == [9]
+    (below,) = layer.backward(Value(np.full((1, 2, 1, 1), 127, np.int8), np.array([3]), True))
+    assert below.integers.shape == plane.shape
+    assert (below.integers == 127).all()
+    assert below.exponent.tolist() == [5]

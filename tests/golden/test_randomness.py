@@ -43,6 +43,15 @@ def test_tensors_and_steps_are_uncorrelated() -> None:
     assert 0.8 < np.std(correlation * np.sqrt(COUNT)) < 1.25
 
 
+def test_the_mean_of_a_tensor_s_first_draws_is_noise() -> None:
+    # Of 65,536 in a row every value comes once; the mean of a thousand scatters as chance has it.
+    states = [first_state(seed) for seed in range(60)]
+    means = [draw(tensor_key(state, 3), np.arange(1000)).mean() for state in states]
+    z = (np.array(means) - 0xFFFF / 2) / np.sqrt(((1 << 32) - 1) / 12 / 1000)
+    assert np.abs(z).max() < 4.5
+    assert 0.7 < np.sqrt((z**2).mean()) < 1.3
+
+
 def test_every_bit_is_even(sequence: np.ndarray) -> None:
     index = np.arange(1000)
     bits = (draw(tensor_key(first_state(5), 1), index)[:, None] >> np.arange(16)) & 1
