@@ -24,6 +24,7 @@ import golden.dropout
 import golden.gradients
 import golden.optimizer
 from golden import data, networks, randomness
+from golden.acceleration import specification
 from golden.trainer import train
 
 COUNT = 1 << 16
@@ -112,8 +113,8 @@ def show_statistics() -> None:
 
 @contextlib.contextmanager
 def drawing(draw: Draw) -> Iterator[None]:
-    """Let training draw its bits elsewhere."""
-    with contextlib.ExitStack() as stack:
+    """Let training draw its bits elsewhere; compiled loops would draw their own."""
+    with specification(), contextlib.ExitStack() as stack:
         for module in (golden.gradients, golden.optimizer, golden.dropout):
             stack.enter_context(patch.object(module, "draw", draw))
         yield

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.network import AveragePool, MaxPool
-from golden.values import zero_planes
 
 __all__ = ["Tap", "Windows", "first_largest", "overlaps"]
 
@@ -84,8 +83,8 @@ class Windows:
         return (slice(None), slice(None), rows, columns)
 
     def zeros(self, like: NDArray) -> NDArray:
-        """Padded planes of zeros, of the samples, channels and type of `like`."""
-        return zero_planes((*like.shape[:2], *self._reach()), like.dtype)
+        """Padded planes of zeros, of the samples, channels, type and memory order of `like`."""
+        return np.zeros_like(like, shape=(*like.shape[:2], *self._reach()))
 
     def pad(self, planes: NDArray, fill: float = 0) -> NDArray:
         """Return the planes with `fill` around them."""

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from golden import zoo
+from golden import convolution, layers, zoo
 from golden.activations import LeakyLayer
 from golden.initialization import build
 from golden.network import (
@@ -32,6 +32,7 @@ from golden.network import (
     Softmax,
 )
 from golden.schemes import EOQ
+from hwmodel.conventions import Conventions
 from hwmodel.ledger import MAC_PHASES, ledger
 from hwmodel.step import Step, total
 from hwmodel.windows import overlaps
@@ -77,6 +78,14 @@ OTHERS = {
 """Piece -> its comparisons, additions or draws."""
 
 
+def inside(planes, windows):
+    """Elements of (samples, height, width, channels) that all windows read."""
+    ones = np.ones((1, *planes.shape[1:3], 1), np.int8)
+    taps = math.prod(windows.kernel)
+    read = windows.gather(ones, np.empty((windows.rows(1), taps), np.int8))
+    return int(read.sum(dtype=int)) * len(planes) * planes.shape[-1]
+
+
 @pytest.fixture
 def counts(monkeypatch):
     """Elements that pass each piece, and multiply-accumulates."""
@@ -93,20 +102,17 @@ def counts(monkeypatch):
         for name, of in (PIECES | OTHERS).items():
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, counted(name, getattr(module, name), of))
-        if hasattr(module, "matmul"):
-            macs = counted("mac", module.matmul, lambda a, b: math.prod(a.shape) * b.shape[-1])
-            monkeypatch.setattr(module, "matmul", macs)
     leaky = counted("leaky", LeakyLayer._pass, lambda layer, value: size(value))
     monkeypatch.setattr(LeakyLayer, "_pass", leaky)
-    # Stacks of matrices: (groups or samples, m, k) @ (..., k, n), spread over leading dimensions.
-    monkeypatch.setattr(
-        np, "matmul",
-        counted(
-            "mac", np.matmul,
-            lambda a, b: math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]))
-            * math.prod(a.shape[-2:]) * b.shape[-1],
-        ),
-    )  # fmt: skip
+    # A linear layer's matrices are what it multiplies. A convolution's have zeros for the taps in
+    # the padding, and backwards for those behind the errors' edge: counted are the taps inside.
+    products = counted("mac", layers.matmul, lambda a, b: math.prod(a.shape) * b.shape[-1])
+    monkeypatch.setattr(layers, "matmul", products)
+    for name, of in (
+        ("_convolve", lambda planes, windows, weights: inside(planes, windows) * weights.shape[1]),
+        ("_correlate", lambda errors, planes, windows: inside(planes, windows) * errors.shape[-1]),
+    ):
+        monkeypatch.setattr(convolution, name, counted("mac", getattr(convolution, name), of))
     return found
 
 
@@ -174,7 +180,8 @@ def test_instrumented_step(counts, name, batch):
     model.step(codes, np.arange(batch) % 10, 1)
 
     rows = [row for row in ledger(step) if row.layer != "loss"]
-    assert counts["mac"] == sum(total(rows, op="mac", phase=phase) for phase in MAC_PHASES)
+    unpadded = ledger(Step(network, EOQ, batch, Conventions(padding=False)))
+    assert counts["mac"] == sum(total(unpadded, op="mac", phase=phase) for phase in MAC_PHASES)
 
     draws = {phase: total(rows, op="random", phase=phase) for phase in ("quantization", "update")}
     assert draws == {"quantization": counts["align_errors"], "update": 2 * counts["update"]}
