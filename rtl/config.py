@@ -31,6 +31,13 @@ class CoreConfig:
         Beats (of `columns` 32-bit values) of the tensor buffer: the longest QUANTIZE, 1 to 65,535.
     loss_classes:
         Most classes of one LOSS, 2 to 1,024.
+    activation_bits:
+        Signed bits of the array's moving operand: 8, or 9 for unsigned bytes beside signed ones.
+    scratchpad_pages, scratchpad_page_bytes:
+        Pages that are read and written independently of each other (powers of two, 2 to 16), and
+        the bytes of each (64 to 2**20).
+    results_pages, results_page_depth:
+        Pages of the results memory (2 to 4), and the words of C partial sums of each (2 to 2**14).
 
     Raises
     ------
@@ -46,6 +53,11 @@ class CoreConfig:
     accumulator_depth: int = 64
     tensor_depth: int = 512
     loss_classes: int = 64
+    activation_bits: int = 8
+    scratchpad_pages: int = 4
+    scratchpad_page_bytes: int = 1 << 16
+    results_pages: int = 2
+    results_page_depth: int = 2048
 
     def __post_init__(self) -> None:
         """Refuse what no core can have."""
@@ -56,6 +68,11 @@ class CoreConfig:
             "accumulator_depth": (1, 4096),
             "tensor_depth": (1, 0xFFFF),
             "loss_classes": (2, 1024),
+            "activation_bits": (8, 9),
+            "scratchpad_pages": (2, 16),
+            "scratchpad_page_bytes": (64, 1 << 20),
+            "results_pages": (2, 4),
+            "results_page_depth": (2, 1 << 14),
         }
         for field in fields(self):
             value = getattr(self, field.name)
@@ -64,6 +81,8 @@ class CoreConfig:
                 raise TypeError(f"{field.name} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise ValueError(f"{field.name} must be {low} to {high}, not {value!r}")
+            if field.name.startswith(("scratchpad", "results")) and value & (value - 1):
+                raise ValueError(f"{field.name} must be a power of two, not {value!r}")
         if self.largest_reduction < self.rows:
             raise ValueError(
                 f"accumulator_bits must be at least {_least(self._holds)} for {self.rows} rows, "
@@ -72,6 +91,21 @@ class CoreConfig:
 
     def _holds(self, bits: int) -> bool:
         return self.rows * LARGEST_PRODUCT <= (1 << (bits - 1)) - 1
+
+    @property
+    def line_bytes(self) -> int:
+        """Bytes that the scratchpad reads at once: the power of two >= max(R, C, 4)."""
+        return 1 << (max(self.rows, self.columns, 4) - 1).bit_length()
+
+    @property
+    def scratchpad_address_bits(self) -> int:
+        """Bits of a byte address in the scratchpad."""
+        return (self.scratchpad_pages * self.scratchpad_page_bytes).bit_length() - 1
+
+    @property
+    def results_address_bits(self) -> int:
+        """Bits of a word address in the results memory."""
+        return (self.results_pages * self.results_page_depth).bit_length() - 1
 
     @property
     def largest_reduction(self) -> int:

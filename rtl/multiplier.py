@@ -9,26 +9,36 @@ __all__ = ["Multiplier"]
 
 
 class Multiplier(SharedComponent):
-    """Signed 8 x 8 bit product, combinational.
+    """Signed product of an operand and an int8 weight, combinational.
 
     A module of its own that synthesis keeps (`keep_hierarchy`): fused with the accumulator's adder,
     Yosys sign-extends every partial product to the accumulator's width, which costs a third more
     area and delay.
 
+    Parameters
+    ----------
+    operand_bits:
+        Signed bits of the one factor; the other has 8.
+
     Members
     -------
     a, b:
-        Signed 8-bit factors; -128 is allowed.
+        Signed factors of `operand_bits` and 8 bits; the most negative ones are allowed.
     o:
-        Signed 16-bit product, exact.
+        Signed product of `operand_bits` + 8 bits, exact.
     """
 
     module_name = "eoq_multiplier"
     clocked = False
 
-    a: In(signed(8))
-    b: In(signed(8))
-    o: Out(signed(16))
+    def __init__(self, *, operand_bits: int = 8) -> None:
+        super().__init__(
+            {
+                "a": In(signed(operand_bits)),
+                "b": In(signed(8)),
+                "o": Out(signed(operand_bits + 8)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         """Multiply."""

@@ -1,0 +1,299 @@
+"""`ProductUnit`: runs the words of `rtl.matrix_instructions` on a `SystolicArray`.
+
+Nothing in it ever waits, so all of it is one pipeline behind `ProductAddresses`. Its steps, counted
+from the cycle in which a vector of A is addressed: 2 request to the scratchpad, 5 data, 6 the
+array's first column, which in step 7 adds the sum that was read in step 5, and in step R + 7 the
+new sum is written. Column c does everything c cycles later. What fails stops the addressing; the
+pipeline then runs empty.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
+from amaranth.lib import stream
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out
+
+from rtl.config import CoreConfig
+from rtl.feeder import Feeder
+from rtl.instructions import WORD_BITS, Fault, Unit
+from rtl.layouts import fields_layout, header_layout, payload_of
+from rtl.matrix_instructions import (
+    ALoops,
+    AStrides,
+    BLoops,
+    BStrides,
+    Multiply,
+    Results,
+    Window,
+)
+from rtl.ports import RESULTS_LATENCY, SCRATCHPAD_LATENCY, ResultsColumns, ScratchpadRead
+from rtl.product_addresses import LINE_BITS, ProductAddresses
+from rtl.systolic_array import SystolicArray
+
+__all__ = ["DRAIN", "ProductUnit"]
+
+_REQUEST = 2
+_DATA = _REQUEST + SCRATCHPAD_LATENCY
+_ARRAY = _DATA + 1
+
+DRAIN = _ARRAY + 1
+"""A product's last sum is stored, and `signal` given, R + C + this many cycles after its last
+vector was addressed."""
+
+_SETUP = {
+    "b_loops": BLoops, "b_strides": BStrides, "a_loops": ALoops, "a_strides": AStrides,
+    "window": Window, "results": Results,
+}  # fmt: skip
+
+
+class ProductUnit(Component):
+    """Matrix products of convolutions and linear layers, forward and backward.
+
+    Parameters
+    ----------
+    config:
+        Size of the core.
+
+    Members
+    -------
+    i:
+        128-bit words of `rtl.matrix_instructions`.
+    signal:
+        Semaphores to give, for one cycle, when a product's results are stored.
+    busy:
+        A product is not complete.
+    fault:
+        0, or why the unit stopped (`rtl.instructions.Fault`): it takes no more words until `abort`.
+    abort:
+        Forgets everything but the set-up words.
+    beat:
+        A vector goes to the array: R x C multiplications, for the utilisation counter.
+    a, b:
+        Operands in the scratchpad.
+    z:
+        Results.
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(WORD_BITS)),
+                "signal": Out(8),
+                "busy": Out(1),
+                "fault": Out(4),
+                "abort": In(1),
+                "beat": Out(1),
+                "a": Out(ScratchpadRead(config, config.rows)),
+                "b": Out(ScratchpadRead(config, config.columns, strided=True)),
+                "z": Out(ResultsColumns(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Decode, address, multiply, store."""
+        m = Module()
+        m.submodules.addresses = addresses = ProductAddresses(config=self._config)
+        start, refused = self._decode(m, addresses)
+        m.submodules.array = array = SystolicArray(
+            rows=self._config.rows,
+            columns=self._config.columns,
+            accumulator_bits=self._config.accumulator_bits,
+            operand_bits=self._config.activation_bits,
+        )
+        wrong = self._operands(m, addresses, array)
+        outside = self._sums(m, addresses, array)
+        self._completion(m, addresses, start)
+
+        with m.If(self.fault == Fault.NONE):
+            with m.If(wrong != Fault.NONE):
+                m.d.sync += self.fault.eq(wrong)
+            with m.Elif(outside):
+                m.d.sync += self.fault.eq(Fault.ADDRESS)
+            with m.Elif(refused != Fault.NONE):
+                m.d.sync += self.fault.eq(refused)
+        m.d.comb += [
+            addresses.start.eq(start),
+            addresses.stop.eq(self.fault != Fault.NONE),
+            self.beat.eq(addresses.beat),
+        ]
+        return ResetInserter(self.abort)(m)
+
+    def _decode(self, m: Module, addresses: ProductAddresses) -> tuple[Value, Value]:
+        """Keep set-up words, check all of them. Returns `start` and why a word is refused."""
+        config = self._config
+        word = self.i.payload
+        header = header_layout()(word)
+        taken = self.i.valid & self.i.ready
+        multiply = payload_of(Multiply, word)
+        start = Signal()
+        refused = Signal(Fault)
+        m.d.comb += [
+            self.i.ready.eq(~addresses.running & (self.fault == Fault.NONE)),
+            addresses.multiply.eq(multiply),
+        ]
+
+        def counts(kind: type, *names: str) -> Value:
+            fields = payload_of(kind, word)
+            return Cat(fields[name] == 0 for name in names).any()
+
+        beyond = 1 << config.scratchpad_address_bits
+        b_loops, a_loops = payload_of(BLoops, word), payload_of(ALoops, word)
+        illegal = {
+            Multiply: (multiply.a_base >= beyond)
+            | (multiply.a_base < -beyond)
+            | (multiply.b_base >= beyond)
+            | (multiply.z_base >> config.results_address_bits).any(),
+            BLoops: counts(BLoops, "n0", "n1", "n2", "nj")
+            | (b_loops.rows_last > config.rows)
+            | (b_loops.pitch >> len(self.b.pitch)).any(),
+            ALoops: counts(ALoops, "n0", "n1", "n2", "lanes_last")
+            | (a_loops.lanes_last > config.rows)
+            | (a_loops.unsigned & (config.activation_bits == 8)),
+            Window: counts(Window, "m0", "m1"),
+        }
+        registers = {
+            name: Signal(fields_layout(kind), name=name, reset_less=True)
+            for name, kind in _SETUP.items()
+        }
+        for name, register in registers.items():
+            m.d.comb += getattr(addresses, name).eq(register)
+        with m.If(taken), m.Switch(Cat(header.unit, header.op)):
+            with m.Case(Unit.MATRIX | Multiply.op << 3):
+                m.d.comb += [
+                    start.eq(~illegal[Multiply]),
+                    refused.eq(Mux(illegal[Multiply], Fault.FIELD, Fault.NONE)),
+                ]
+            for name, kind in _SETUP.items():
+                with m.Case(Unit.MATRIX | kind.op << 3):
+                    # Only products are ever completed.
+                    wrong = illegal.get(kind, 0) | (header.signal != 0)
+                    m.d.sync += registers[name].eq(payload_of(kind, word))
+                    m.d.comb += refused.eq(Mux(wrong, Fault.FIELD, Fault.NONE))
+            with m.Default():
+                m.d.comb += refused.eq(Fault.OP)
+        return start, refused
+
+    def _operands(self, m: Module, addresses: ProductAddresses, array: SystolicArray) -> Value:
+        """Read both operands and bring them into the array. Returns why that is impossible."""
+        config = self._config
+        rows = config.rows
+        transposed = addresses.a_loops.transposed
+        bits = config.scratchpad_address_bits
+
+        beat = _late(m, "beat", addresses.beat, _DATA)
+        row = _late(m, "row", addresses.row & ~addresses.row_zero, _DATA)
+        outside = (addresses.a_live & beat[_REQUEST] & addresses.a_address[bits:].any()) | (
+            row[_REQUEST] & addresses.b_address[bits:].any()
+        )
+        m.d.comb += [
+            self.a.enable.eq(beat[_REQUEST] & addresses.a_live),
+            self.a.address.eq(addresses.a_address),
+            self.b.enable.eq(row[_REQUEST]),
+            self.b.address.eq(addresses.b_address),
+            self.b.pitch.eq(addresses.b_loops.pitch),
+        ]
+
+        # Which lanes exist: from `low` to `high`, between request and data.
+        low, high = Signal(range(rows + 1)), Signal(range(rows + 1))
+        x, left = addresses.a_x, Signal(signed(LINE_BITS + 1))
+        m.d.comb += left.eq(addresses.window.line - x)
+        m.d.sync += [
+            low.eq(Mux(x < 0, Mux(x < -rows, rows, -x), 0)),
+            high.eq(Mux(addresses.a_live, Mux(left > rows, rows, left), 0)),
+        ]
+        lanes = Signal(rows, reset_less=True)
+        lanes_late = Signal(rows, reset_less=True)
+        m.d.sync += [
+            lanes.eq(Cat((low <= lane) & (lane < high) for lane in range(rows))),
+            lanes_late.eq(lanes),
+        ]
+
+        m.submodules.feeder = feeder = Feeder(rows=rows, operand_bits=config.activation_bits)
+        kind = _late(m, "direct", addresses.beat & ~transposed, _DATA)
+        block = _late(m, "block", addresses.block, _DATA)
+        m.d.comb += [
+            feeder.direct.eq(kind[-1]),
+            feeder.block.eq(block[-1]),
+            array.a.eq(feeder.o),
+            array.take.eq(_late(m, "tile", addresses.tile, _DATA)[-1]),
+        ]
+        for lane in range(rows):
+            byte = self.a.data[lane]
+            sign = byte[7] & ~addresses.a_loops.unsigned
+            m.d.comb += feeder.i[lane].eq(Mux(lanes_late[lane], Cat(byte, sign), 0))
+        for c in range(config.columns):
+            m.d.comb += array.b[c].eq(Mux(row[-1], self.b.data[c], 0))
+
+        wrong = Signal(Fault)
+        with m.If(outside):
+            m.d.comb += wrong.eq(Fault.ADDRESS)
+        with m.Elif(self.b.enable & ~self.b.ready):
+            m.d.comb += wrong.eq(Fault.CONFLICT)
+        return wrong
+
+    def _sums(self, m: Module, addresses: ProductAddresses, array: SystolicArray) -> Value:
+        """Partial sums to the top of the array, and back. Returns whether a word is outside."""
+        config = self._config
+        bits = config.results_address_bits
+        stored = addresses.stored & ~addresses.z[bits]
+        z = addresses.z[:bits]
+
+        # Two cycles from a read to its data, one more to the product that it is added to.
+        when = _ARRAY - RESULTS_LATENCY + 1
+        back = config.rows + RESULTS_LATENCY
+        read = _late(m, "read", Cat(z, addresses.first), when)[-1]
+        write = _late(m, "write", read[:bits], back)[-1]
+        stores = _late(m, "store", stored, when + back)
+        load, store = stores[when], stores[-1]
+        for c in range(config.columns):
+            if c:
+                read = _late(m, f"read_c{c}", read, 1)[-1]
+                write = _late(m, f"write_c{c}", write, 1)[-1]
+                load = _late(m, f"load_c{c}", load, 1)[-1]
+                store = _late(m, f"store_c{c}", store, 1)[-1]
+            first = _late(m, f"first_c{c}", read[bits], RESULTS_LATENCY)[-1]
+            m.d.comb += [
+                self.z.r_enable[c].eq(load),
+                self.z.r_address[c].eq(read[:bits]),
+                array.psum_i[c].eq(Mux(first, 0, self.z.r_data[c])),
+                self.z.w_enable[c].eq(store),
+                self.z.w_address[c].eq(write),
+                self.z.w_data[c].eq(array.psum_o[c]),
+            ]
+
+        # A page is busy until its last sum of the last column is stored.
+        longest = config.rows + config.columns + DRAIN - 1
+        for page in range(config.results_pages):
+            left = Signal(range(longest + 1), name=f"page_left_{page}")
+            here = stored & (z[config.results_page_depth.bit_length() - 1 :] == page)
+            with m.If(here):
+                m.d.sync += left.eq(longest)
+            with m.Elif(left != 0):
+                m.d.sync += left.eq(left - 1)
+            m.d.comb += self.z.busy[page].eq(here | (left != 0))
+        return addresses.stored & addresses.z[bits]
+
+    def _completion(self, m: Module, addresses: ProductAddresses, start: Value) -> None:
+        """Give each product's semaphores once its last sum is stored."""
+        config = self._config
+        after = config.rows + config.columns + DRAIN
+        shortest = config.rows + 4
+        m.submodules.signals = signals = SyncFIFO(width=8, depth=after // shortest + 2)
+        done = _late(m, "done", addresses.last, after)[-1]
+        m.d.comb += [
+            signals.w_data.eq(header_layout()(self.i.payload).signal),
+            signals.w_en.eq(start),
+            signals.r_en.eq(done),
+            self.signal.eq(Mux(done, signals.r_data, 0)),
+            self.busy.eq((self.fault == Fault.NONE) & (addresses.running | signals.r_rdy)),
+        ]
+
+
+def _late(m: Module, name: str, value: Value, cycles: int) -> list[Value]:
+    """`value` 0, 1, ... `cycles` cycles later; single bits are reset, wider ones are not."""
+    stages = [value]
+    for k in range(1, cycles + 1):
+        stage = Signal(len(value), name=f"{name}_s{k}", reset_less=len(value) > 1)
+        m.d.sync += stage.eq(stages[-1])
+        stages.append(stage)
+    return stages
