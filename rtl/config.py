@@ -90,7 +90,7 @@ class CoreConfig:
             )
 
     def _holds(self, bits: int) -> bool:
-        return self.rows * LARGEST_PRODUCT <= (1 << (bits - 1)) - 1
+        return self.rows * self._largest_product <= (1 << (bits - 1)) - 1
 
     @property
     def line_bytes(self) -> int:
@@ -109,12 +109,17 @@ class CoreConfig:
 
     @property
     def largest_reduction(self) -> int:
-        """Largest K for which no sum of K products can overflow: K*127*127 <= 2**(bits-1) - 1.
+        """Largest K for which no sum of K products can overflow: K*127*127 <= 2**(bits-1) - 1
+        (K*255*127 with unsigned activations).
 
         The hardware does not check it, because a driver's zero padding counts in `rows * tiles`
         but not in K. Beyond it the sum wraps.
         """
-        return ((1 << (self.accumulator_bits - 1)) - 1) // LARGEST_PRODUCT
+        return ((1 << (self.accumulator_bits - 1)) - 1) // self._largest_product
+
+    @property
+    def _largest_product(self) -> int:
+        return LARGEST_PRODUCT if self.activation_bits == 8 else 255 * 127
 
 
 def _least(holds: Callable[[int], bool]) -> int:

@@ -14,7 +14,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from rtl.config import CoreConfig
 from rtl.feeder import Feeder
-from rtl.instructions import WORD_BITS, Fault, Unit
+from rtl.instructions import WORD_BITS, Fault, Unit, Word
 from rtl.layouts import fields_layout, header_layout, payload_of
 from rtl.matrix_instructions import (
     ALoops,
@@ -39,7 +39,7 @@ DRAIN = _ARRAY + 1
 """A product's last sum is stored, and `signal` given, R + C + this many cycles after its last
 vector was addressed."""
 
-_SETUP = {
+_SETUP: dict[str, type[Word]] = {
     "b_loops": BLoops, "b_strides": BStrides, "a_loops": ALoops, "a_strides": AStrides,
     "window": Window, "results": Results,
 }  # fmt: skip
@@ -132,13 +132,13 @@ class ProductUnit(Component):
             addresses.multiply.eq(multiply),
         ]
 
-        def counts(kind: type, *names: str) -> Value:
+        def counts(kind: type[Word], *names: str) -> Value:
             fields = payload_of(kind, word)
             return Cat(fields[name] == 0 for name in names).any()
 
         beyond = 1 << config.scratchpad_address_bits
         b_loops, a_loops = payload_of(BLoops, word), payload_of(ALoops, word)
-        illegal = {
+        illegal: dict[type[Word], Value] = {
             Multiply: (multiply.a_base >= beyond)
             | (multiply.a_base < -beyond)
             | (multiply.b_base >= beyond)
