@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwmodel.cost import Cost
+from hwmodel.hierarchy import size_text
 
 __all__ = ["print_costs"]
 
@@ -94,6 +95,22 @@ _ESTIMATED: dict[str, tuple[Line, ...]] = {
 }
 
 
+def _fit(values: Sequence[Values]) -> dict[str, tuple[Line, ...]]:
+    """Does it fit the memory on chip?"""
+
+    def answer(suffix: str) -> Callable[[Values], str]:
+        def show(one: Values) -> str:
+            most = one["fit"][f"largest_batch{suffix}"]
+            word = "yes" if one["fit"][f"fits{suffix}"] else "no"
+            return f"{word}, up to {most:,}" if most else word
+
+        return show
+
+    first = values[0]["fit"]
+    title = f"Fits {first['memory']} of {size_text(first['bytes'])} at batch {values[0]['batch']}"
+    return {title: (("whole step", answer("")), ("with recomputation", answer("_recomputing")))}
+
+
 def _traffic(kind: str, values: Sequence[Values]) -> dict[str, tuple[Line, ...]]:
     """Bytes by level, the outermost first."""
 
@@ -147,7 +164,7 @@ def print_costs(costs: Sequence[Cost]) -> None:
         ),
         style="bold",
     )
-    console.print(_table("Counted", _EXACT | _traffic("compulsory", values), values))
+    console.print(_table("Counted", _EXACT | _fit(values) | _traffic("compulsory", values), values))
     console.print(
         _table("Estimated", _traffic("modelled", values) | _ESTIMATED | _time(values), values)
     )

@@ -35,7 +35,7 @@ def memory_section(all_costs: Sequence[Costs]) -> Section:
         units={"bytes": "B"},
         exact=True,
     )
-    tables, drawn = [peak], [figures.memory_by_kind(peak, caption=peak.caption)]
+    tables, drawn = [peak, _fit(all_costs)], [figures.memory_by_kind(peak, caption=peak.caption)]
     for number, costs in enumerate(all_costs, start=1):
         table = _course(number, costs)
         tables.append(table)
@@ -49,6 +49,26 @@ def memory_section(all_costs: Sequence[Costs]) -> Section:
         ],
         tables=tables,
         figures=drawn,
+    )
+
+
+def _fit(all_costs: Sequence[Costs]) -> Table:
+    first = all_costs[0][0]
+    level = first.hierarchy.on_chip[-1]
+    return Table(
+        key="fit",
+        title=f"Does the step fit the {level.name} of {size_text(level.size or 0)}?",
+        frame=frame_of([{**name, **cost.fit._asdict()} for name, cost in each(all_costs)]).drop(
+            columns="bytes"
+        ),
+        caption=f"Batch {first.step.batch}. The whole step: weights, momentum, activations, "
+        "gradients. With recomputation: segments run forward twice instead of being kept.",
+        units={"largest_batch": "samples", "largest_batch_recomputing": "samples"},
+        exact=True,
+        labels={
+            "fits_recomputing": "fits with recomputation",
+            "largest_batch_recomputing": "largest batch with recomputation",
+        },
     )
 
 

@@ -15,6 +15,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "variance": ("two-pass", "one-pass"),
     "exponents": ("sample", "batch", "lagged"),
     "gradients": ("layer", "step"),
+    "recompute": ("none", "segments"),
 }
 """Values of the options that are names."""
 
@@ -47,6 +48,9 @@ class Conventions:
         maximum), one a "batch" (the batch's results wait), or "lagged" (last step's; no wait).
     gradients:
         Weight gradients live until their "layer" is updated, or until the end of the "step".
+    recompute:
+        "none": what the backward pass needs is kept. "segments": the network is cut into segments
+        of which only the first tensor is kept; each runs forward again before it goes backward.
     range_chunks:
         Range BN averages the extremes of this many chunks (its paper's code has 16; 1: the range).
     """
@@ -59,6 +63,7 @@ class Conventions:
     fused_scalars: bool = True
     exponents: str = "sample"
     gradients: str = "layer"
+    recompute: str = "none"
     range_chunks: int = 1
 
     def __post_init__(self) -> None:

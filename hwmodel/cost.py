@@ -17,7 +17,8 @@ from golden.schemes import scheme as scheme_by_name
 from hwmodel.breakdown import LayerEnergy, layer_energy
 from hwmodel.conventions import DEFAULT, Conventions
 from hwmodel.estimate import Part, area_parts, memory_parts, operation_parts, sum_parts
-from hwmodel.footprint import KINDS, Moment, footprint, peak
+from hwmodel.fit import Fit, fit
+from hwmodel.footprint import KINDS, Moment, footprint, peak, recomputed_layers
 from hwmodel.hardware import Hardware, load_hardware
 from hwmodel.hierarchy import Hierarchy
 from hwmodel.ledger import ledger, macs_by_phase
@@ -120,6 +121,13 @@ class Cost:
         return {"total": most.total, **{kind: getattr(most, kind) for kind in KINDS}}
 
     @cached_property
+    def fit(self) -> Fit:
+        """Whether the whole step fits the last memory on chip, and how many samples would."""
+        room = self.hierarchy.on_chip[-1].size or 0
+        step = self.step
+        return fit(step.original, step.scheme, step.batch, step.conventions, room)
+
+    @cached_property
     def transfers(self) -> list[Transfer]:
         """Bytes across every level, by tensor."""
         innermost = self.hierarchy.levels[0].name
@@ -150,7 +158,7 @@ class Cost:
     @cached_property
     def schedule(self) -> Schedule | None:
         """Instructions of the step on our core; None where there is no core for it."""
-        if self.step.scheme is not EOQ:
+        if self.step.scheme is not EOQ or self.step.conventions.recompute != "none":
             return None
         try:
             return Schedule(self.step, *self.array)
@@ -258,7 +266,12 @@ class Cost:
             f"energy and area: table {self.technology.name} ({self.technology.title}); clock, "
             "control, leakage and wires not included; area is arithmetic only, without memories",
             f"traffic: {self.hierarchy.describe()}; layers run one after another",
-            "memory: whole batch layer by layer, no fragmentation",
+            "memory: whole batch layer by layer, no fragmentation"
+            + (
+                ""
+                if self.step.conventions.recompute == "none"
+                else f"; {len(recomputed_layers(self.step))} layers run forward twice"
+            ),
         ]
         if self.schedule is None:
             texts.append(self._no_cycles())
@@ -289,6 +302,8 @@ class Cost:
     def _no_cycles(self) -> str:
         if self.step.scheme is not EOQ:
             return "cycles: null, because there is no core for this scheme here"
+        if self.step.conventions.recompute != "none":
+            return "cycles: null, because the core has no program that recomputes"
         try:
             Schedule(self.step, *self.array)
         except InputError as error:
@@ -310,6 +325,7 @@ class Cost:
             "normalization": self.normalization,
             "quantization_barriers": quantization_barriers(self.step),
             "memory_peak_bytes": self.memory_peak,
+            "fit": {"memory": self.hierarchy.on_chip[-1].name, **self.fit._asdict()},
             "traffic_bytes": self.traffic_bytes,
             "hardware": self.hardware.as_dict(),
             "array": list(self.array),

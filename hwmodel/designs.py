@@ -142,7 +142,7 @@ class Designs:
         return {name: found[name] for name in RESULTS}
 
     def _cycles(self, rows: Column, columns: Column) -> Column:
-        if self.step.scheme is not EOQ:
+        if self.step.scheme is not EOQ or self.step.conventions.recompute != "none":
             return np.zeros(len(rows), dtype=np.int64)
         # One number an array: at most 4,096 of each.
         arrays, place = np.unique(rows << 16 | columns, return_inverse=True)

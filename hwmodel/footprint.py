@@ -11,35 +11,36 @@ reshapes pass by and have no tensor of their own. The whole batch goes through l
 weight gradient is summed in 32 bits and lives until its layer's update (`Conventions.gradients`).
 Where exponents are measured, 32-bit sums wait for their maximum: a sample's, a batch's, or none
 (`Conventions.exponents`). No allocation is ever fragmented.
+
+With `Conventions.recompute` the network is cut where one tensor is all that goes on. Of every
+segment but the last only that tensor is kept; before its backward pass the segment runs forward
+again. Of the cuts into a few even numbers of segments the one with the lowest peak is taken.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
-from golden.network import (
-    Activation,
-    Add,
-    ChannelShuffle,
-    Concat,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    GlobalMaxPool,
-    Layer,
-    LocalResponseNormalization,
-    MaxPool,
-    Multiply,
-    Normalization,
-    Pad,
-    Reshape,
-)
+from golden.network import Add, Concat, GlobalAveragePool, GlobalMaxPool, Normalization
 from hwmodel.normalization import statistics_count
-from hwmodel.step import BIASES, MULTIPLIERS, WEIGHTED, Step
+from hwmodel.recomputation import cuts
+from hwmodel.step import Step
+from hwmodel.storage import CARRIERS, ELEMENTWISE, Storage, mask_bits, needs, octets
 from hwmodel.updates import parameter_formats
-from hwmodel.windows import chooses
 
-__all__ = ["KINDS", "Moment", "footprint", "peak"]
+__all__ = [
+    "KINDS",
+    "Moment",
+    "candidate_segments",
+    "footprint",
+    "parameter_bytes",
+    "peak",
+    "recomputed_layers",
+    "walk",
+]
 
 KINDS = (
     "weights",
@@ -51,10 +52,6 @@ KINDS = (
     "exponents",
     "accumulators",
 )
-
-_MOVES = (Flatten, Reshape, ChannelShuffle, Pad)
-_CARRIERS = (Activation, Dropout, *BIASES, *_MOVES)
-_ELEMENTWISE = (*_CARRIERS, *MULTIPLIERS, Add, Normalization)
 
 Live = Callable[[str, int, int, int], None]
 """(kind, first moment, last moment, bytes)."""
@@ -80,112 +77,33 @@ class Moment(NamedTuple):
         return sum(self[2:])
 
 
-def _octets(bits: int) -> int:
-    return (bits + 7) // 8
+@dataclass
+class _Times:
+    """When each layer works: forward, at the loss, again where it is recomputed, backward."""
+
+    forward: dict[str, int] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
+    backward: dict[str, int] = field(default_factory=dict)
+    places: list[tuple[str, str]] = field(default_factory=list)
+    """Layer and phase of each moment."""
 
 
-class _Storage:
-    """Which tensors exist in memory, and how wide they are."""
+def _times(step: Step, segments: Sequence[Sequence[str]]) -> _Times:
+    found = _Times()
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        self.root: dict[str, str] = {"input": "input"}
-        layers = step.network.layers
-        narrow = None if step.normalizes else set(step.dataflow.activations)
-        for layer in step.network:
-            name, operator = layer.name, layer.operator
-            source = layer.inputs[0]
-            readers = step.consumers[name]
-            only = layers[readers[0]].operator if len(readers) == 1 else None
-            fused = step.conventions.fused_scalars
-            if isinstance(operator, _MOVES) or chooses(operator):
-                # What passes by is stored where it is converted.
-                converted = narrow is not None and name in narrow
-                self.root[name] = self.root[source] or (name if converted else "")
-            elif isinstance(operator, BIASES) and fused and self._stored(source):
-                # Added again whenever the stored operand is read.
-                self.root[name] = self.root[source]
-            elif name == step.output:
-                self.root[name] = name
-            else:
-                passes = (
-                    isinstance(only, Activation | Dropout)
-                    if narrow is None
-                    else self._wide(layer, only, narrow)
-                )
-                self.root[name] = "" if passes else name
+    def visit(names: Sequence[str], phase: str, when: dict[str, int]) -> None:
+        for name in names:
+            when[name] = len(found.places)
+            found.places.append((name, phase))
 
-    def _stored(self, name: str) -> bool:
-        return bool(self.root[name])
-
-    def _wide(self, layer: Layer, only: object, narrow: set[str]) -> bool:
-        """EOQ's 32-bit sums that pass on to the next layer without being stored."""
-        if layer.name in narrow or only is None:
-            return False
-        if isinstance(layer.operator, MULTIPLIERS):
-            return self.step.conventions.fused_scalars and isinstance(only, (Add, *_CARRIERS))
-        # A mean is summed while the tensor passes by. Maxima are codes, and are stored as such.
-        return isinstance(only, (*_CARRIERS, GlobalAveragePool)) and not isinstance(
-            layer.operator, MaxPool | GlobalMaxPool
-        )
-
-    def stored(self, name: str) -> str:
-        """Tensor in memory that holds `name`'s values, upstream of what passes by; "" if none."""
-        return self.root[name]
-
-    def bits(self, name: str) -> int:
-        """Bits of an element."""
-        step = self.step
-        if name == step.output:
-            return step.scheme.accumulator.bits
-        if any(reader in step.full_precision for reader in step.consumers[name]):
-            return 32
-        readers = (step.network.layers[r].operator for r in step.consumers[name])
-        if any(isinstance(reader, Normalization) for reader in readers):
-            return step.scheme.normalized.bits
-        return step.scheme.formats["A"].bits
-
-    def bytes(self, name: str) -> int:
-        """Bytes over the batch."""
-        return _octets(self.step.elements(name) * self.bits(name))
-
-
-def _needs(storage: _Storage, layer: Layer) -> Iterator[str]:
-    """Stored tensors that a layer's backward pass reads."""
-    operator = layer.operator
-    if isinstance(operator, WEIGHTED):
-        names: tuple[str, ...] = layer.inputs[:1]
-    elif isinstance(operator, (Normalization, LocalResponseNormalization, Multiply, *MULTIPLIERS)):
-        names = layer.inputs
-    else:
-        names = ()
-    for name in names:
-        if storage.stored(name):
-            yield storage.stored(name)
-
-
-def _mask_bits(storage: _Storage, layer: Layer, saved: dict[str, int]) -> int:
-    """Bits an element that a layer keeps for its backward pass beside whole tensors."""
-    operator = layer.operator
-    if isinstance(operator, Activation):
-        if not storage.step.normalizes:
-            # The sign of the 32-bit sum, which a stored code no longer shows (`golden.layers`).
-            return 1
-        name = layer.name
-        # Reshapes keep values: the result may be stored under a later name.
-        while not storage.stored(name) and len(storage.step.consumers[name]) == 1:
-            follower = storage.step.network.layers[storage.step.consumers[name][0]]
-            if not isinstance(follower.operator, _MOVES):
-                break
-            name = follower.name
-        return 0 if storage.stored(name) in saved else 1
-    if isinstance(operator, Dropout):
-        return 1 if operator.probability else 0
-    if isinstance(operator, MaxPool):
-        return (math.prod(operator.kernel) - 1).bit_length()
-    if isinstance(operator, GlobalMaxPool):
-        return (math.prod(layer.input_shapes[0][1:]) - 1).bit_length()
-    return 0
+    for segment in segments:
+        visit(segment, "forward", found.forward)
+    found.places.append(("loss", "forward"))
+    for segment in reversed(segments):
+        if segment is not segments[-1]:
+            visit(segment, "recomputation", found.again)
+        visit(segment[::-1], "backward", found.backward)
+    return found
 
 
 def footprint(step: Step) -> list[Moment]:
@@ -193,11 +111,37 @@ def footprint(step: Step) -> list[Moment]:
 
     The layers' own parameters and their momentum live throughout.
     """
+    return walk(step, _segments(step))
+
+
+def recomputed_layers(step: Step) -> frozenset[str]:
+    """Layers that run forward twice; none unless `Conventions.recompute` says so."""
+    return frozenset(name for segment in _segments(step)[:-1] for name in segment)
+
+
+@lru_cache(maxsize=64)
+def _segments(step: Step) -> tuple[tuple[str, ...], ...]:
+    """Of all candidates the cut with the lowest peak, the coarsest of equals."""
+    candidates = candidate_segments(step)
+    if len(candidates) == 1:
+        return candidates[0]
+    return min(candidates, key=lambda segments: peak(walk(step, segments)).total)
+
+
+def candidate_segments(step: Step) -> list[tuple[tuple[str, ...], ...]]:
+    """The whole network in one piece, and with `Conventions.recompute` the cuts that are tried."""
+    names = tuple(layer.name for layer in step.network)
+    if step.conventions.recompute == "none":
+        return [(names,)]
+    return [(names,), *cuts(step)]
+
+
+def walk(step: Step, segments: Sequence[Sequence[str]]) -> list[Moment]:
+    """Bytes live at every moment, for a network cut into such segments."""
     layers = list(step.network)
-    n = len(layers)
-    forward = {"input": 0, **{layer.name: i for i, layer in enumerate(layers)}}
-    backward = {layer.name: 2 * n - i for i, layer in enumerate(layers)}
-    length = 2 * n + 2
+    times = _times(step, segments)
+    length = len(times.places) + 1
+    loss = len(layers)
     change = {kind: [0] * (length + 1) for kind in KINDS}
 
     def live(kind: str, first: int, last: int, size: int) -> None:
@@ -206,52 +150,80 @@ def footprint(step: Step) -> list[Moment]:
             change[kind][first] += size
             change[kind][last + 1] -= size
 
-    storage = _Storage(step)
+    storage = Storage(step)
     saved: dict[str, int] = {}
     for layer in layers:
         if layer.name in step.learned:
-            for name in _needs(storage, layer):
-                saved[name] = max(saved.get(name, 0), backward[layer.name])
-
-    last_read = {name: t for name, t in forward.items() if storage.stored(name) == name}
-    for layer in layers:
-        for source in layer.inputs:
-            root = storage.stored(source)
-            if root:
-                last_read[root] = max(last_read[root], forward[layer.name])
-    last_read[storage.stored(step.output) or step.output] = n
-    for name, first in forward.items():
-        if storage.stored(name) != name:
-            continue
-        last = saved.get(name, last_read.get(name, first))
-        readers = step.consumers[name]
-        if name not in saved and readers and last < n:
-            # The last reader may write its result over this tensor.
-            reader = step.network.layers[max(readers, key=lambda r: forward[r])]
-            in_place = isinstance(reader.operator, _ELEMENTWISE)
-            fits = storage.stored(reader.name) == reader.name
-            if in_place and fits and storage.bytes(reader.name) <= storage.bytes(name):
-                last = max(first, forward[reader.name] - 1)
-        live("activations", first, last, storage.bytes(name))
-
-    _errors(step, backward, live)
+            for name in needs(storage, layer):
+                saved[name] = max(saved.get(name, 0), times.backward[layer.name])
+    kept = {"input", *(segment[-1] for segment in segments)}
+    for name in kept:
+        # All that is left of a segment: its last reader runs again before it goes backward.
+        readers = [times.again[r] for r in step.consumers[name] if r in times.again]
+        if readers:
+            saved[name] = max(saved.get(name, 0), *readers)
+    whole = {name: t for name, t in saved.items() if name in kept or name not in times.again}
+    _tensors(step, storage, {"input": 0, **times.forward}, whole, loss, live)
+    if times.again:
+        inner = {name: t for name, t in times.again.items() if name not in kept}
+        _tensors(step, storage, inner, saved, None, live)
+    _errors(step, times.backward, live)
     for layer in layers:
         if layer.name not in step.learned:
             continue
-        here, t = backward[layer.name], forward[layer.name]
-        masks = _mask_bits(storage, layer, saved)
-        live("masks", t, here, _octets(masks * step.elements(layer.name)))
+        here = times.backward[layer.name]
+        made = times.again.get(layer.name, times.forward[layer.name])
+        masks = mask_bits(storage, layer, saved)
+        live("masks", made, here, octets(masks * step.elements(layer.name)))
         gradient = sum(math.prod(shape) for shape in step.parameters[layer.name].values())
         live("gradients", here, here, 4 * gradient)
         if step.conventions.gradients == "step":
-            kept = step.format("G", layer).bits
-            live("gradients", here + 1, length - 1, _octets(kept * gradient))
+            bits = step.format("G", layer).bits
+            live("gradients", here + 1, length - 1, octets(bits * gradient))
     _constant(step, live, length - 1)
-    _waiting(step, forward, backward, live)
-    return _moments(step, change, n)
+    _waiting(step, times, live)
+    return _moments(times.places, change)
 
 
-_ERROR_PASSES = (*_CARRIERS, Add, Concat, GlobalAveragePool, GlobalMaxPool, Normalization)
+def _tensors(
+    step: Step, storage: Storage, made: Mapping[str, int], saved: Mapping[str, int],
+    loss: int | None, live: Live,
+) -> None:  # fmt: skip
+    """Activations of one run through the layers in `made`, each from there to its last reader in
+    the run, or as long as it is saved."""
+    last_read = {name: t for name, t in made.items() if storage.stored(name) == name}
+    done: dict[str, int] = {}
+    for layer in reversed(list(step.network)):
+        if layer.name not in made:
+            continue
+        # Sums that pass by are written by a later layer: until then a product reads its operand.
+        followers = [done[r] for r in step.consumers[layer.name] if r in done]
+        passes = not storage.stored(layer.name)
+        done[layer.name] = max([made[layer.name], *(followers if passes else ())])
+        in_place = isinstance(layer.operator, ELEMENTWISE)
+        end = made[layer.name] if in_place else done[layer.name]
+        for source in layer.inputs:
+            root = storage.stored(source)
+            if root in last_read:
+                last_read[root] = max(last_read[root], end)
+    if loss is not None:
+        last_read[storage.stored(step.output) or step.output] = loss
+    for name, first in made.items():
+        if storage.stored(name) != name:
+            continue
+        last = saved.get(name, last_read.get(name, first))
+        readers = [reader for reader in step.consumers[name] if reader in made]
+        if name not in saved and readers and (loss is None or last < loss):
+            # The last reader may write its result over this tensor.
+            reader = step.network.layers[max(readers, key=lambda r: made[r])]
+            in_place = isinstance(reader.operator, ELEMENTWISE)
+            fits = storage.stored(reader.name) == reader.name
+            if in_place and fits and storage.bytes(reader.name) <= storage.bytes(name):
+                last = max(first, made[reader.name] - 1)
+        live("activations", first, last, storage.bytes(name))
+
+
+_ERROR_PASSES = (*CARRIERS, Add, Concat, GlobalAveragePool, GlobalMaxPool, Normalization)
 """Layers whose backward pass needs no new tensor: it masks, rescales or spreads in place."""
 
 
@@ -287,50 +259,50 @@ def _errors(step: Step, backward: dict[str, int], live: Live) -> None:
         span[1] = max(span[1], backward[name])
     bits = step.scheme.formats["E"].bits
     for name, (first, last) in lives.items():
-        live("gradients", first, last, _octets(bits * step.elements(name)))
+        live("gradients", first, last, octets(bits * step.elements(name)))
 
 
-def _constant(step: Step, live: Live, last: int) -> None:
-    """Parameters, momentum, statistics and exponents, which live throughout."""
+def parameter_bytes(step: Step) -> tuple[int, int]:
+    """Bytes of weights and of momentum, which live throughout."""
     weights = momentum = 0
     for layer in step.network:
         for _, count, kept, _, moment in parameter_formats(step, layer):
             weights += count * kept
             momentum += count * moment
-    live("weights", 0, last, _octets(weights))
-    live("momentum", 0, last, _octets(momentum))
+    return octets(weights), octets(momentum)
+
+
+def _constant(step: Step, live: Live, last: int) -> None:
+    """Parameters, momentum, statistics and exponents, which live throughout."""
+    for kind, size in zip(("weights", "momentum"), parameter_bytes(step), strict=True):
+        live(kind, 0, last, size)
     if step.normalizes:
-        live("statistics", 0, last, _octets(statistics_count(step) * step.scheme.statistics.bits))
+        live("statistics", 0, last, octets(statistics_count(step) * step.scheme.statistics.bits))
     else:
         flow = step.dataflow
         tensors = len(flow.activations) + len(flow.errors)
-        live("exponents", 0, last, _octets(tensors * step.batch * step.scheme.exponent_bits))
+        live("exponents", 0, last, octets(tensors * step.batch * step.scheme.exponent_bits))
 
 
-def _waiting(step: Step, forward: dict[str, int], backward: dict[str, int], live: Live) -> None:
+def _waiting(step: Step, times: _Times, live: Live) -> None:
     """32-bit sums that wait for their maximum while a layer works."""
     if step.normalizes or step.conventions.exponents == "lagged":
         return
     share = step.batch if step.conventions.exponents == "sample" else 1
     flow = step.dataflow
-    for names, when in ((flow.activations, forward), (flow.errors, backward)):
+    for names, when in (
+        (flow.activations, times.forward),
+        (flow.activations, times.again),
+        (flow.errors, times.backward),
+    ):
         for name in names:
-            live("accumulators", when[name], when[name], 4 * step.elements(name) // share)
+            if name in when:
+                live("accumulators", when[name], when[name], 4 * step.elements(name) // share)
 
 
-def _moments(step: Step, change: dict[str, list[int]], n: int) -> list[Moment]:
-    layers = list(step.network)
-    places = [(layer.name, "forward") for layer in layers]
-    places.append(("loss", "forward"))
-    # Time n is the loss; layer i goes backward at 2n - i, so the last layer at n + 1.
-    places += [(layer.name, "backward") for layer in reversed(layers)]
-    running = dict.fromkeys(KINDS, 0)
-    moments = []
-    for t, (name, phase) in enumerate(places):
-        for kind in KINDS:
-            running[kind] += change[kind][t]
-        moments.append(Moment(name, phase, **running))
-    return moments
+def _moments(places: Sequence[tuple[str, str]], change: dict[str, list[int]]) -> list[Moment]:
+    sizes = zip(*(accumulate(change[kind]) for kind in KINDS), strict=True)
+    return [Moment(*place, *now) for place, now in zip(places, sizes, strict=False)]
 
 
 def peak(moments: list[Moment]) -> Moment:

@@ -6,9 +6,11 @@ count is in the docstring of the function that makes it: `hwmodel.operations` by
 `hwmodel.normalization`, `hwmodel.quantization`, `hwmodel.updates`. Nothing here is estimated.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 
+from hwmodel.footprint import recomputed_layers
 from hwmodel.normalization import normalization_operations
 from hwmodel.operations import layer_operations, loss_operations
 from hwmodel.quantization import converted_tensors, quantization_operations
@@ -24,6 +26,7 @@ PHASES = (
     "normalization",
     "quantization",
     "update",
+    "recomputation",
 )
 
 OPERATIONS = ("mac", "add", "multiply", "shift", "compare", "lookup", "sqrt", "div", "random")
@@ -53,7 +56,23 @@ def ledger(step: Step) -> list[Row]:
                 )
             )
         rows += [Row(layer.name, *count) for count in known[kind]]
-    return rows + [Row("loss", *count) for count in _counted(loss_operations(step))]
+    rows += [Row("loss", *count) for count in _counted(loss_operations(step))]
+    return rows + list(_recomputation(step))
+
+
+def _recomputation(step: Step) -> Iterator[Row]:
+    """What the layers that run forward twice cost the second time, in a phase of its own."""
+    if step.conventions.recompute == "none":
+        return
+    layers = recomputed_layers(step)
+    again = step.forward_only()
+    again.conventions = replace(step.conventions, recompute="none")
+    counts: dict[tuple[str, str, str], int] = {}
+    for layer, _, op, fmt, count in ledger(again):
+        if layer in layers:
+            counts[layer, op, fmt] = counts.get((layer, op, fmt), 0) + count
+    for (layer, op, fmt), count in counts.items():
+        yield Row(layer, "recomputation", op, fmt, count)
 
 
 _Count = tuple[str, str, str, int]
@@ -70,9 +89,10 @@ def _counted(rows: Iterable[Row]) -> list[_Count]:
 
 
 def macs_by_phase(rows: Iterable[Row]) -> dict[str, int]:
-    """Multiply-accumulates of the three products and their total."""
+    """Multiply-accumulates of the three products, of running forward again where that is done, and
+    their total."""
     macs = dict.fromkeys(MAC_PHASES, 0)
     for row in rows:
         if row.op == "mac":
-            macs[row.phase] += row.count
+            macs[row.phase] = macs.get(row.phase, 0) + row.count
     return {**macs, "total": sum(macs.values())}

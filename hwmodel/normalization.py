@@ -42,8 +42,11 @@ class Pass(NamedTuple):
     bytes: int
 
 
-def batch_normalization(m: int, *, division: str, variance: str) -> dict[str, int]:
-    """Operations of one channel in one training step, forward, backward and running statistics.
+def batch_normalization(
+    m: int, *, division: str, variance: str, backward: bool = True
+) -> dict[str, int]:
+    """Operations of one channel in one training step, forward, backward and running statistics;
+    without `backward` those of running forward once more.
 
     Two-pass forward: mean M-1 add, 1 mul; differences M add; variance M mul, M-1 add, 1 mul;
     epsilon 1 add; 1 sqrt; 1 div; normalise M mul; gamma M mul; beta M add: 4M-1 add, 3M+2 mul.
@@ -56,16 +59,20 @@ def batch_normalization(m: int, *, division: str, variance: str) -> dict[str, in
     variance: 2 add, 4 mul.
     """
     extra = 1 if variance == "one-pass" else 0
-    add = (4 * m - 1 + extra) + (4 * m - 2) + 2
-    multiply = (3 * m + 2 + extra) + (3 * m + 3) + 4
-    div = 1
+    add, multiply, div = 4 * m - 1 + extra, 3 * m + 2 + extra, 1
+    if backward:
+        add += (4 * m - 2) + 2
+        multiply += (3 * m + 3) + 4
     if division == "per-element":
         multiply, div = multiply - m, m
     return {"add": add, "multiply": multiply, "sqrt": 1, "div": div}
 
 
-def range_normalization(m: int, *, division: str, chunks: int = 1) -> dict[str, int]:
-    """Operations of one channel of Range BN in one training step.
+def range_normalization(
+    m: int, *, division: str, chunks: int = 1, backward: bool = True
+) -> dict[str, int]:
+    """Operations of one channel of Range BN in one training step; without `backward` those of
+    running forward once more.
 
     Forward: mean M-1 add, 1 mul; differences M add; extremes 2(M-chunks) compare; range 1 add,
     times C 1 mul; epsilon 1 add; 1 div; normalise and gamma 2M mul; beta M add. Against batch
@@ -78,8 +85,10 @@ def range_normalization(m: int, *, division: str, chunks: int = 1) -> dict[str, 
     4 mul.
     """
     chunks = min(chunks, m)
-    add = (3 * m + 1) + 3 * m + 2
-    multiply = (2 * m + 2) + (2 * m + 5) + 4
+    add, multiply = 3 * m + 1, 2 * m + 2
+    if backward:
+        add += 3 * m + 2
+        multiply += (2 * m + 5) + 4
     if chunks > 1:
         add += 2 * (chunks - 1)
         multiply += 2
@@ -89,7 +98,7 @@ def range_normalization(m: int, *, division: str, chunks: int = 1) -> dict[str, 
     return {"add": add, "multiply": multiply, "compare": 2 * (m - chunks), "div": div}
 
 
-def local_response(m: int, window: int) -> dict[str, int]:
+def local_response(m: int, window: int, *, backward: bool = True) -> dict[str, int]:
     """AlexNet's normalisation over m elements whose windows hold `window` channels in all.
 
     Forward: y = x * s**-0.75, s = k + alpha/size * sum of squares: 2 mul, window sums, 1 add;
@@ -97,7 +106,8 @@ def local_response(m: int, window: int) -> dict[str, int]:
     e * s**-0.75 - c * x * sum(e * y / s): 4 mul, 1 div, window sums, 1 add.
     """
     sums = window - m
-    return {"add": 2 * sums + 2 * m, "multiply": (2 + 2) * m + 4 * m, "sqrt": 2 * m, "div": 2 * m}
+    ways = 1 + backward
+    return {"add": ways * (sums + m), "multiply": ways * 4 * m, "sqrt": 2 * m, "div": ways * m}
 
 
 def _channels(step: Step, layer: Layer) -> tuple[int, int]:
@@ -120,20 +130,22 @@ def normalization_operations(step: Step, layer: Layer) -> Iterator[Row]:
     conventions, fmt = step.conventions, step.scheme.statistics.operand
     operator = layer.operator
     n = step.elements(layer.name)
+    # A network that is run forward once more has no errors at all (`Step.forward_only`).
+    backward = bool(step.learned)
     counts: dict[str, int] = {}
     if isinstance(operator, Normalization):
         channels, m = _channels(step, layer)
         if step.scheme.normalizer is Normalizer.RANGE:
             one = range_normalization(
-                m, division=conventions.division, chunks=conventions.range_chunks
+                m, division=conventions.division, chunks=conventions.range_chunks, backward=backward
             )
         else:
             one = batch_normalization(
-                m, division=conventions.division, variance=conventions.variance
+                m, division=conventions.division, variance=conventions.variance, backward=backward
             )
         counts = {op: channels * count for op, count in one.items()}
     elif isinstance(operator, LocalResponseNormalization):
-        counts = local_response(n, _window(step, layer))
+        counts = local_response(n, _window(step, layer), backward=backward)
     elif isinstance(operator, ScalarBias):
         # Forward one addition an element; backward the sum of the errors. Sums before and behind
         # the accumulator are both priced at its width.
@@ -167,7 +179,9 @@ def normalization_passes(step: Step) -> Iterator[Pass]:
     statistics save 1. Range BN needs no deviation and, for the error, no x-hat: 6 or 7.
     """
     for layer in step.network:
-        yield from _passes(step, layer)
+        for one in _passes(step, layer):
+            if step.learned or one.direction == "forward":
+                yield one
 
 
 def _passes(step: Step, layer: Layer) -> Iterator[Pass]:

@@ -6,6 +6,7 @@ needed at all, who reads a tensor, which layers stay in full precision.
 
 import math
 from collections.abc import Iterable, Mapping
+from copy import copy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -83,6 +84,14 @@ class Step:
         self.scheme = scheme
         self.batch = batch
         self.conventions = conventions
+
+    def forward_only(self) -> "Step":
+        """The same step without any error: what running forward once more takes."""
+        other = copy(self)
+        for name in ("learned", "error_sources", "kinds", "dataflow"):
+            other.__dict__.pop(name, None)
+        other.__dict__["learned"] = frozenset()
+        return other
 
     def elements(self, tensor: str) -> int:
         """Elements of a layer's output (or of "input") over the whole batch."""

@@ -36,6 +36,7 @@ from golden.network import (
     Normalization,
     ScalarMultiplier,
 )
+from hwmodel.footprint import recomputed_layers
 from hwmodel.hierarchy import Hierarchy
 from hwmodel.normalization import normalization_passes
 from hwmodel.products import MatrixProduct, matrix_products
@@ -205,7 +206,14 @@ def array_traffic(step: Step, columns: Bytes, depth: int, level: str = "buffer")
     left operand again for every block of columns, the right one for every `depth` rows; an array
     for an array of columns.
     """
-    result = []
+    found = list(_array_transfers(step, columns, depth, level))
+    for one in _array_transfers(step.forward_only(), columns, depth, level) if _again(step) else ():
+        if one.layer in _again(step):
+            found.append(one._replace(phase="recomputation"))
+    return found
+
+
+def _array_transfers(step: Step, columns: Bytes, depth: int, level: str) -> Iterator[Transfer]:
     for p in matrix_products(step):
         layer = step.network.layers[p.layer]
         w, a, e = (step.format(kind, layer).bits for kind in "WAE")
@@ -215,9 +223,8 @@ def array_traffic(step: Step, columns: Bytes, depth: int, level: str = "buffer")
         sizes = [p.repeats * _octets(p.m * p.k, left), p.repeats * _octets(p.k * p.n, right)]
         sums = p.repeats * p.m * p.n * SUM_BYTES
         again = sizes[0] * -(-p.n // columns) + sizes[1] * -(-p.m // depth)
-        result.append(Transfer(p.layer, p.phase, "operands", level, sum(sizes), again))
-        result.append(Transfer(p.layer, p.phase, "sums", level, sums, sums))
-    return result
+        yield Transfer(p.layer, p.phase, "operands", level, sum(sizes), again)
+        yield Transfer(p.layer, p.phase, "sums", level, sums, sums)
 
 
 def _result_bits(step: Step, layer: Layer) -> int:
@@ -315,7 +322,21 @@ def traffic(step: Step, hierarchy: Hierarchy) -> list[Transfer]:
     return list(_transfers(step, _boundaries(hierarchy)))
 
 
+def _again(step: Step) -> frozenset[str]:
+    """Layers that run forward twice."""
+    none = step.conventions.recompute == "none"
+    return frozenset() if none else recomputed_layers(step)
+
+
 def _transfers(step: Step, boundaries: Sequence[_Boundary]) -> Iterator[Transfer]:
+    yield from _once(step, boundaries)
+    layers = _again(step)
+    for one in _once(step.forward_only(), boundaries) if layers else ():
+        if one.layer in layers:
+            yield one._replace(phase="recomputation")
+
+
+def _once(step: Step, boundaries: Sequence[_Boundary]) -> Iterator[Transfer]:
     products = _by_layer(step)
     known: dict[tuple[object, ...], list[tuple[Any, ...]]] = {}
     for layer in step.network:

@@ -22,6 +22,7 @@ NAMED: Mapping[str, str] = {
     "normalization": "#228833",
     "quantization": "#66ccee",
     "update": "#aa3377",
+    "recomputation": "#8c8c00",
     "weights": "#332288",
     "momentum": "#88ccee",
     "activations": "#44aa99",

@@ -123,6 +123,7 @@ _CONVENTIONS: Sequence[Callable[[Any], Any]] = (
     _choice("variance", "--variance", "Variance of batch normalisation."),
     _choice("exponents", "--exponents", "EOQ: what shares an exponent, and so waits."),
     _choice("gradients", "--gradients", "How long weight gradients live."),
+    _choice("recompute", "--recompute", "Run segments forward twice instead of keeping tensors."),
     click.option(
         "--fused-statistics/--no-fused-statistics",
         default=DEFAULT.fused_statistics,
