@@ -116,6 +116,12 @@ def _bn_wageubn(config: CoreConfig) -> "Component":
     return WageubnNorm()
 
 
+def _bn_range(config: CoreConfig) -> "Component":
+    from rtl.range_norm import RangeNorm
+
+    return RangeNorm()
+
+
 def _fixup(config: CoreConfig) -> "Component":
     from rtl.fixup_unit import FixupUnit
 
@@ -140,6 +146,7 @@ BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
         "fp32_sqrt": _fp32_sqrt,
         "bn_fp32": _bn_fp32,
         "bn_wageubn": _bn_wageubn,
+        "bn_range": _bn_range,
         "fixup": _fixup,
     }
 )
@@ -153,6 +160,7 @@ COMPARISON_BLOCKS = (
     "fp32_sqrt",
     "bn_fp32",
     "bn_wageubn",
+    "bn_range",
     "fixup",
 )
 """The data paths that the training core is compared with: no core's configuration changes them."""

@@ -202,7 +202,7 @@ def expected() -> Callable[[Job, CoreConfig], Expected]:
 class ChannelRun:
     """What a normalisation unit gave for one channel, and how long it took."""
 
-    outputs: dict[str, list[int]]
+    outputs: dict[str, list[Any]]
     report: dict[str, int]
     cycles: int
 
@@ -211,17 +211,19 @@ def through_channels(
     dut: Any,
     work: list[tuple[dict[str, int], dict[str, Any], int]],
     *,
+    extremes: list[list[tuple[int, int]]] | None = None,
     idle: float = 0.0,
     seed: int = 0,
 ) -> list[ChannelRun]:
     """Give a unit its channels: what begins each, columns of its elements, number of passes.
 
     The source pauses with probability `idle`. Payloads are rubbish where they are not valid.
+    `extremes` goes to a unit that takes them, channel by channel.
     """
     rng = np.random.default_rng(seed)
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
-    outputs = [name for name in ("o", "o_normal") if hasattr(dut, name)]
+    outputs = [name for name in ("o", "o_normal", "o_extremes") if hasattr(dut, name)]
     runs: list[ChannelRun] = []
 
     async def bench(ctx: Any) -> None:
@@ -255,9 +257,21 @@ def through_channels(
                             name: ctx.get(getattr(dut.o_report.p, name))
                             for name in dut.o_report.p.shape().members
                         }
+                if extremes is not None:
+                    here = extremes[len(runs)]
+                    ctx.set(dut.i_extremes.valid, bool(here) and rng.random() >= idle)
+                    if here:
+                        ctx.set(dut.i_extremes.p.high, here[0][0])
+                        ctx.set(dut.i_extremes.p.low, here[0][1])
                 for name in outputs:
                     if ctx.get(getattr(dut, name).valid):
-                        run.outputs[name].append(ctx.get(getattr(dut, name).payload))
+                        payload = ctx.get(getattr(dut, name).payload)
+                        run.outputs[name].append(
+                            payload if isinstance(payload, int) else (payload.high, payload.low)
+                        )
+                if extremes is not None and ctx.get(dut.i_extremes.ready):
+                    assert ctx.get(dut.i_extremes.valid)
+                    here.pop(0)
                 if offered and ctx.get(dut.i.ready):
                     waiting.pop(0)
                     offered = False
