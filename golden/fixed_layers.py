@@ -12,6 +12,7 @@ from golden.layers import (
     ReshapeLayer,
     ShortcutLayer,
 )
+from golden.multiplication import MultiplyLayer
 from golden.network import (
     Activation,
     Add,
@@ -24,6 +25,7 @@ from golden.network import (
     GlobalMaxPool,
     Layer,
     MaxPool,
+    Multiply,
     Pad,
     Reshape,
 )
@@ -40,6 +42,8 @@ def fixed_layer(layer: Layer) -> IntegerLayer | None:
     match layer.operator:
         case Add():
             return AddLayer(layer.name)
+        case Multiply():
+            return MultiplyLayer(layer.name)
         case Concat(axis=axis):
             return ConcatLayer(layer.name, axis)
         case Flatten() | Reshape():

@@ -15,6 +15,7 @@ from golden.float_layers import (
     DropoutLayer,
     FloatLayer,
     Floats,
+    MultiplyLayer,
     Noise,
     PadLayer,
     RectifierLayer,
@@ -50,6 +51,7 @@ from golden.network import (
     Layer,
     Linear,
     MaxPool,
+    Multiply,
     Network,
     Normalization,
     Pad,
@@ -172,6 +174,8 @@ class _Builder:
         match layer.operator:
             case Add():
                 return AddLayer()
+            case Multiply():
+                return MultiplyLayer()
             case Concat(axis=axis):
                 return ConcatLayer(axis)
             case Flatten() | Reshape():

@@ -18,6 +18,7 @@ __all__ = [
     "DropoutLayer",
     "FloatLayer",
     "Floats",
+    "MultiplyLayer",
     "Noise",
     "PadLayer",
     "RectifierLayer",
@@ -180,6 +181,25 @@ class AddLayer(FloatLayer):
     def backward(self, error: Floats, needed: bool) -> list[Floats]:
         """Return the same error for each."""
         return [error] * self._count
+
+
+class MultiplyLayer(FloatLayer):
+    """Element-wise product of two tensors; one number a channel is spread over the plane."""
+
+    def forward(self, inputs: Sequence[Floats], training: bool) -> Floats:
+        """Multiply."""
+        self._left, self._right = inputs
+        return self._left * self._right
+
+    def backward(self, error: Floats, needed: bool) -> list[Floats]:
+        """Each operand's: the error times the other, summed where it was spread."""
+        pairs = ((self._left, self._right), (self._right, self._left))
+        return [_gathered(error * other, own) for own, other in pairs]
+
+
+def _gathered(products: Floats, like: Floats) -> Floats:
+    axes = tuple(axis for axis, size in enumerate(like.shape) if size < products.shape[axis])
+    return products.sum(axis=axes, keepdims=True, dtype=products.dtype) if axes else products
 
 
 class ConcatLayer(FloatLayer):

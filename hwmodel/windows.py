@@ -15,8 +15,10 @@ __all__ = ["chooses", "overlaps", "phase_lengths", "product_macs", "taps", "touc
 
 
 def chooses(operator: Operator) -> bool:
-    """A pooling window of one position only takes every n-th element; it computes nothing."""
-    return isinstance(operator, MaxPool | AveragePool) and operator.kernel == (1, 1)
+    """A pooling window of one position, and no padding, only takes every n-th element."""
+    if not isinstance(operator, MaxPool | AveragePool):
+        return False
+    return operator.kernel == (1, 1) and not any(operator.padding)
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ from golden.network import (
     AveragePool,
     ChannelBias,
     ChannelMultiplier,
+    ChannelShuffle,
     Concat,
     Convolution,
     Dropout,
@@ -25,6 +26,7 @@ from golden.network import (
     Layer,
     Linear,
     MaxPool,
+    Multiply,
     Network,
     Normalization,
     Pad,
@@ -98,6 +100,11 @@ def reference(layer: Layer, inputs: list, p: dict):
             return y if o.maximum is None else anp.minimum(y, o.maximum)
         case Add():
             return sum(inputs)
+        case Multiply():
+            return x * inputs[1]
+        case ChannelShuffle(groups=groups):
+            parts = x.reshape((len(x), groups, -1, *x.shape[2:]))
+            return anp.transpose(parts, (0, 2, 1, 3, 4)).reshape(x.shape)
         case Concat():
             return anp.concatenate(inputs, axis=o.axis + 1)
         case Flatten() | Reshape():
@@ -146,6 +153,10 @@ def odd_network() -> Network:
     add("avg", AveragePool((2, 3), (1, 2), (1, 1, 0, 1), ceil=True))
     add("pad", Pad((1, 1, 0, 0, 2)))
     add("cat", Concat(0), "pad", "pad")
+    gate = add("gate", GlobalAveragePool())
+    add("gated", Multiply(), "cat", gate)
+    add("shuffle", ChannelShuffle(5))
+    add("square", Multiply(), "shuffle", "shuffle")
     top = add("gmax", GlobalMaxPool())
     mean = add("gavg", GlobalAveragePool(), "cat")
     add("both", Concat(0), top, mean)

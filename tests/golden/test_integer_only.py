@@ -28,6 +28,7 @@ from golden.network import (
     Flatten,
     Linear,
     MaxPool,
+    Multiply,
     Network,
 )
 from golden.schemes import EOQ
@@ -63,6 +64,7 @@ def inception() -> Network:
     maxima = it.add("max", MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), start)
     means = it.add("avg", AveragePool((2, 2), (2, 2)), start)
     it.add("cat", Concat(), maxima, means)
+    it.add("square", Multiply(), "cat", "cat")
     it.add("mix", Convolution((1, 1), out_channels=4))
     it.add("leaky", Activation(slope=0.1))
     it.add("flat", Flatten())

@@ -10,7 +10,7 @@ from golden import data, zoo
 from golden.errors import InputError
 from golden.initialization import build
 from golden.layers import LinearLayer
-from golden.network import Activation, Add, Linear, Multiply, Network
+from golden.network import Activation, Add, Linear, Network, Softmax
 from golden.schemes import EOQ
 from golden.training import Model, draw_number, learning_rate_shift
 
@@ -157,11 +157,11 @@ def test_tensors_draw_from_numbers_of_their_own() -> None:
 def test_refusals() -> None:
     with pytest.raises(InputError, match=r"^batch must be a power of two, not 12$"):
         learning_rate_shift(12)
-    product = Network("x", (4,))
-    product.add("square", Multiply(), "input", "input")
-    product.add("fc", Linear(4))
-    with pytest.raises(InputError, match=r"layer 'square': integer training .* got Multiply"):
-        build(product, seed=0)
+    middle = Network("x", (4,))
+    middle.add("soft", Softmax())
+    middle.add("fc", Linear(4))
+    with pytest.raises(InputError, match=r"layer 'soft': integer training .* got Softmax"):
+        build(middle, seed=0)
     headless = Network("x", (4,))
     headless.add("fc", Linear(4))
     headless.add("relu", Activation())

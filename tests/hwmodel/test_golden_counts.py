@@ -27,6 +27,7 @@ from golden.network import (
     GlobalMaxPool,
     Linear,
     MaxPool,
+    Multiply,
     Network,
     Normalization,
     Softmax,
@@ -149,6 +150,8 @@ def inception_like():
     network.add("shift", ChannelBias())
     network.add("grouped", Convolution((2, 2), dilation=(2, 3), out_channels=6, groups=3))
     network.add("shuffle", ChannelShuffle(3))
+    gate = network.add("gate", GlobalAveragePool())
+    network.add("gated", Multiply(), "shuffle", gate)
     top = network.add("top", GlobalMaxPool())
     mean = network.add("mean", GlobalAveragePool(), "shuffle")
     network.add("both", Concat(), top, mean)
