@@ -13,13 +13,16 @@ def rounded_quotient(quotient: Value, remainder: Value, divisor: Value) -> Value
     return (twice > divisor) | ((twice == divisor) & quotient[0])
 
 
-def rounded_shift(m: Module, value: Value, fixed: int, amount: Value) -> Value:
+def rounded_shift(
+    m: Module, value: Value, fixed: int, amount: Value, sticky: Value | int = 0
+) -> Value:
     """The signed `value` shifted right by `fixed` (at least 1) + `amount`, rounded.
+
+    `sticky` says that there is more below it.
 
     Its most positive values, which round up to one bit more, must not occur.
     """
     # One bit below the result's last one, and whether there is more.
     work, lost = shift_right_sticky(m, value[fixed - 1 :].as_signed(), amount)
-    sticky = lost | value[: fixed - 1].any()
-    up = work[0] & (sticky | work[1])
+    up = work[0] & (sticky | lost | value[: fixed - 1].any() | work[1])
     return increment(m, work[1:], up).as_signed()

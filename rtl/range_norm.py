@@ -268,7 +268,8 @@ class RangeNorm(Component):
             divider.o.ready.eq(1),
         ]
 
-        # Signed division: of the magnitude, the sign put back.
+        # Signed division: of the magnitude, the sign put back. Of a negative number the magnitude
+        # less one is divided, which takes no adder; the remainder gets the one back.
         sharing = Signal()
         dividend = Signal(signed(self._dividend_bits))
         m.d.comb += dividend.eq(Mux(sharing, correlation, total << FRACTION_BITS))
@@ -280,7 +281,7 @@ class RangeNorm(Component):
         too_large = Signal(reset_less=True)
         magnitude = Signal(_TERM_BITS - 1, reset_less=True)
         m.d.sync += [
-            rounds_up.eq(rounded_quotient(quotient, remainder, divisor)),
+            rounds_up.eq(rounded_quotient(quotient, remainder + negative, divisor)),
             too_large.eq(quotient[_TERM_BITS - 1 :].any()),
             magnitude.eq(quotient),
         ]
@@ -291,7 +292,7 @@ class RangeNorm(Component):
 
         zeros = leading_zeros(m, denominator)
         m.d.comb += [
-            divider.i.p.dividend.eq(Mux(negative, -dividend, dividend)),
+            divider.i.p.dividend.eq(dividend ^ negative.replicate(self._dividend_bits)),
             divider.i.p.divisor.eq(divisor),
         ]
         with m.FSM():
