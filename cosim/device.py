@@ -165,9 +165,9 @@ class Device:
         mask = (lanes >> 8) & 1 if pre is Pre.BIAS_RELU else np.zeros_like(lanes)
         return lanes - (mask << 8), mask, got.status.shift, bool(got.status.zero)
 
-    async def align(self, codes: Integers, shift: int, key: int, index: int) -> Integers:
-        """8-bit codes shifted right with stochastic rounding; `index` is the first element's."""
-        beats = self._lanes(codes)
+    async def align(self, values: Integers, shift: int, key: int, index: int) -> Integers:
+        """8-bit codes of values shifted with stochastic rounding; `index` is the first one's."""
+        beats = self._lanes(values)
         got = await self._run(
             Shift(
                 beats=len(beats), shift=shift, rounding=Rounding.STOCHASTIC, key=key, index=index
@@ -175,7 +175,7 @@ class Device:
             Operands(x=beats),
             len(beats),
         )
-        return got.beats.reshape(-1)[: codes.size].reshape(codes.shape)
+        return got.beats.reshape(-1)[: values.size].reshape(values.shape)
 
     async def loss(
         self, product: Integers, bias: Integers, bias_shift: int, exponent: int, label: int
@@ -194,17 +194,16 @@ class Device:
         parameter: Integers,
         momentum: Integers,
         gradient: Integers,
-        gradient_shift: int,
         rule: UpdateRule,
-        keys: tuple[int, int],
+        halvings: int,
+        key: int,
     ) -> tuple[Integers, Integers, Integers]:
-        """Parameter, momentum and update after one step; `keys` are the gradient's and update's."""
+        """Parameter, momentum and update after one step of 8-bit gradients."""
         wide = rule.width > 8
         beats = self._lanes((parameter << 16) | (gradient & 0xFF))
         got = await self._run(
             Update(
-                beats=len(beats), gradient_shift=gradient_shift, update_shift=rule.update_shift,
-                gradient_key=keys[0], update_key=keys[1], wide=wide,
+                beats=len(beats), applied=rule.applied_shift(halvings), key=key, wide=wide
             ),
             Operands(x=beats, y=self._lanes(momentum)),
             len(beats),

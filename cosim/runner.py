@@ -109,8 +109,8 @@ def configure(network: str, array: tuple[int, int]) -> CoreConfig:
             f"network {network!r}: the 8x8 digits require {_DIGIT_PIXELS} inputs and at least "
             f"{_DIGITS} outputs, got {inputs} and {classes}"
         )
-    largest = max(layer.weight.values.size for layer in layers)
-    beats = -(-largest // columns)
+    # One sample of an activation or an error waits there.
+    beats = -(-max(len(layer.bias.values) for layer in layers) // columns)
     try:
         return CoreConfig(
             rows=rows,

@@ -138,15 +138,17 @@ class Program:
         self.state = first_state(seed)
         self._check = check
 
-    async def step(self, codes: Integers, labels: NDArray[np.int64], k: int) -> None:
-        """Train on one batch: 8-bit inputs (samples, ...), classes (samples,), learning shift."""
+    async def step(
+        self, codes: Integers, labels: NDArray[np.int64], k: int, halvings: int = 0
+    ) -> None:
+        """Train on one batch, as `golden.training.Model.step`."""
         samples = len(codes)
         flat = codes.reshape(samples, -1)
         inputs = [_Coded(flat, np.full(samples, INPUT_EXPONENT), np.ones_like(flat))]
         for layer in self.layers[:-1]:
             inputs.append(await self._forward(layer, inputs[-1]))
         error = await self._loss(self.layers[-1], inputs[-1], labels)
-        shift = samples.bit_length() - 1 + k
+        rate = samples.bit_length() - 1 + k, halvings
         one = np.ones((samples, 1), dtype=np.int64)
         ones = _Coded(one, np.zeros(samples, dtype=np.int64), one)
         for number in reversed(range(len(self.layers))):
@@ -154,8 +156,8 @@ class Program:
             if number:
                 # The error goes down through the weights as they were in the forward pass.
                 error = await self._backward(layer, self.layers[number - 1], above, inputs[number])
-            await self._learn(layer, "weight", inputs[number], above, shift)
-            await self._learn(layer, "bias", ones, above, shift)
+            await self._learn(layer, "weight", inputs[number], above, rate)
+            await self._learn(layer, "bias", ones, above, rate)
         self.state = next_state(self.state)
 
     async def _product(
@@ -224,7 +226,7 @@ class Program:
         )  # fmt: skip
 
     async def _learn(
-        self, layer: Dense, kind: str, below: _Coded, above: _Coded, shift: int
+        self, layer: Dense, kind: str, below: _Coded, above: _Coded, rate: tuple[int, int]
     ) -> None:
         parameter: Parameter = getattr(layer, kind)
         keys = {
@@ -238,16 +240,16 @@ class Program:
         aligned, common = await self._align(f"{name}.E_aligned", above, below.exponent, keys["E"])
         product = await self._product(f"{name}.product", aligned.T, below.codes, shape)
         self.device.tensor = f"{name}.G"
-        gradient, _, excess, _ = await self.device.quantize(product, pre=Pre.NONE)
+        rule = parameter.rule
+        total = common + rate[0] + rule.slower - (parameter.exponent + rule.fraction)
+        gradient = await self.device.align(product, _shift(total), keys["G"], 0)
         self._check(f"{name}.G", gradient.reshape(shape))
 
         name = f"{layer.name}.update.{kind}"
         self.device.tensor = f"{name}.P"
-        total = common - excess + shift - (parameter.exponent + parameter.rule.momentum_exponent)
         parameter.values, parameter.momentum, update = await self.device.update(
-            parameter.values, parameter.momentum, gradient, _shift(total), parameter.rule,
-            (keys["G"], keys["U"]),
-        )  # fmt: skip
+            parameter.values, parameter.momentum, gradient, rule, rate[1], keys["U"]
+        )
         self._check(f"{name}.V", parameter.momentum.reshape(shape))
         self._check(f"{name}.U", update.reshape(shape))
         self._check(f"{name}.P", parameter.values.reshape(shape))

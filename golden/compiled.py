@@ -20,7 +20,7 @@ __all__ = [
     "largest",
     "mask",
     "quantize",
-    "quantize_tensor",
+    "quantize_gradient",
     "rectify",
     "scale",
     "sums",
@@ -72,12 +72,12 @@ def quantize(values: Integers, magnitude: _Wide | None) -> tuple[Integers, _Wide
     return _shaped(codes, values.shape), shift, largest
 
 
-def quantize_tensor(values: Integers) -> tuple[Integers, int]:
-    """8-bit codes of a whole tensor in its own shape, and the one right shift."""
+def quantize_gradient(values: Integers, shift: int, key: int) -> Integers:
+    """8-bit codes of a whole tensor in its own shape, shifted with stochastic rounding."""
     flat = np.ascontiguousarray(values).reshape(-1)
     codes = np.empty(flat.shape, dtype=np.int8)
-    shift = loops.wide_quantize(flat, codes)
-    return codes.reshape(values.shape), shift
+    loops.quantize_gradient(flat, shift, key, codes)
+    return codes.reshape(values.shape)
 
 
 def add_bias(values: Integers, bias: Integers, shift: _Wide, limit: int) -> tuple[Integers, _Wide]:
@@ -151,13 +151,13 @@ def dot(a: Integers, b: Integers) -> _Wide:
 
 
 def update(
-    parameter: Integers, momentum: Integers, gradient: Integers, shifts: tuple[int, int, int],
-    widths: tuple[int, int], keys: tuple[int, int],
+    parameter: Integers, momentum: Integers, gradient: Integers, shifts: tuple[int, int],
+    widths: tuple[int, int], key: int,
 ) -> tuple[Integers, Integers, Integers]:  # fmt: skip
     """`golden.optimizer.update`: (parameter, momentum, update).
 
-    `shifts` are of the gradient, of the momentum's decay and of the update; `widths` of the
-    parameter and of the momentum; `keys` of the gradient and of the update.
+    `shifts` are the momentum's fraction bits and what it hands over of itself; `widths` those of
+    the parameter and of the momentum.
     """
     limit, momentum_limit = ((1 << (width - 1)) - 1 for width in widths)
     flat = (
@@ -165,7 +165,7 @@ def update(
         for array in (parameter, momentum, gradient)
     )
     new = np.empty((3, parameter.size), dtype=np.int32)
-    loops.update(*flat, *shifts, limit, momentum_limit, *keys, new[0], new[1], new[2])
+    loops.update(*flat, *shifts, limit, momentum_limit, key, new[0], new[1], new[2])
     p, v, u = new.reshape(3, *parameter.shape)
     return p, v, u
 

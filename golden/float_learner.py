@@ -110,7 +110,7 @@ class FloatLearner:
         """Return what the network reads: the mean pixel taken off, scaled to order one."""
         return (pixels.astype(np.float32) - np.float32(self._mean)) / np.float32(_INPUT_SCALE)
 
-    def train(self, images: Images, k: int) -> None:
+    def train(self, images: Images, k: int, halvings: int = 0) -> None:
         """Take one step."""
         noise = self.model.noise
         noise.begin(self._step)
@@ -118,7 +118,7 @@ class FloatLearner:
         for key, momentum in self._momentum.items():
             layer = self.model.layers[key.layer]
             parameter, gradient = layer.learned[key.kind], layer.gradients[key.kind]
-            updated = self._update(key, parameter, momentum, gradient, k, noise)
+            updated = self._update(key, parameter, momentum, gradient, k + halvings, noise)
             # A Python number must not turn float32 into something else.
             layer.learned[key.kind], self._momentum[key] = (
                 values.astype(np.float32, copy=False) for values in updated

@@ -114,11 +114,14 @@ def rounding_shift(
 
     Returns
     -------
-    int32 for int32 values that are not shifted left, otherwise int64.
+    int32 for int32 values that are not shifted left (with draws: nor by more than 31), otherwise
+    int64.
     """
     count = np.asarray(shift, dtype=np.int64)
     wide = _signed(values)
-    if wide.dtype == np.int32 and count.min(initial=0) < 0:
+    # 32 bits end at a right shift of 31, and stochastic rounding tells 32 from it.
+    beyond = random is not None and count.max(initial=0) > 31
+    if wide.dtype == np.int32 and (count.min(initial=0) < 0 or beyond):
         wide = wide.astype(np.int64)
     if random is None:
         return half_up_shift(wide, count)

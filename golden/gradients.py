@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.acceleration import compiled
-from golden.formats import Integers, QuantSpec, Rounding, excess_bits, rounding_shift
+from golden.formats import Integers, QuantSpec, Rounding, rounding_shift, saturate
 from golden.optimizer import UpdateRule, update
 from golden.randomness import draw
 from golden.values import Value, per_sample
 
 __all__ = ["Gradient", "Learned", "align_errors", "quantize_gradient", "sum_samples"]
 
-_NEAREST = QuantSpec()
 _STOCHASTIC = QuantSpec(8, 8, Rounding.STOCHASTIC)
 
 
@@ -30,7 +29,7 @@ class Learned:
     values, exponent:
         Integers of `rule.width` bits, and their static exponent.
     momentum:
-        16 bits, of the same shape.
+        8 or 16 bits, of the same shape.
     rule:
         How it is updated.
     """
@@ -47,15 +46,18 @@ class Learned:
         return cls(narrow, exponent, rule, np.zeros_like(narrow))
 
     def learn(
-        self, gradient: "Gradient", shift: int, gradient_key: int, update_key: int
+        self, gradient: "Gradient", shift: int, halvings: int, gradient_key: int, update_key: int
     ) -> tuple[Integers, Integers]:
-        """Update in place; `shift` is log2(batch) plus the learning rate's k. Returns (G, U)."""
-        codes, excess = quantize_gradient(gradient.total)
-        total = gradient.exponent - excess + shift - (self.exponent + self.rule.momentum_exponent)
+        """Update in place. Returns (G, U).
+
+        `shift` is log2(batch) plus the batch's k, `halvings` those of the learning rate so far.
+        """
+        rule = self.rule
+        total = gradient.exponent + shift + rule.slower - (self.exponent + rule.fraction)
+        codes = quantize_gradient(gradient.total, total, gradient_key)
         self.values, self.momentum, step = update(
-            self.values, self.momentum, codes, total, self.rule,
-            gradient_key=gradient_key, update_key=update_key,
-        )  # fmt: skip
+            self.values, self.momentum, codes, halvings, rule, key=update_key
+        )
         return codes, step
 
 
@@ -117,11 +119,17 @@ def sum_samples(sums: Integers, exponent: Integers) -> Gradient:
     return Gradient(aligned.sum(axis=0), common)
 
 
-def quantize_gradient(gradient: Integers) -> tuple[Integers, int]:
-    """G: one tensor's gradient to 8 bits, rounding half up. Returns codes and the shift."""
+def quantize_gradient(gradient: Integers, shift: int, key: int) -> Integers:
+    """G: one tensor's gradient in 8 bits at the scale of its momentum, stochastically rounded.
+
+    One pass: the scale is known beforehand. A gradient past 127 saturates, which clips the few
+    that would move a weight furthest. A left shift drops nothing and draws nothing. Source: our
+    choice.
+    """
     loops = compiled(gradient.size)
     if loops:
-        codes, excess = loops.quantize_tensor(gradient)
-        return codes, excess
-    shift = int(excess_bits(gradient))
-    return _NEAREST.apply(gradient, shift), shift
+        codes: Integers = loops.quantize_gradient(gradient, shift, key)
+        return codes
+    index = np.arange(gradient.size, dtype=np.int32).reshape(gradient.shape)
+    random = draw(key, index) if shift > 0 else None
+    return saturate(rounding_shift(gradient, shift, random), 8).astype(np.int8)

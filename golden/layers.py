@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.acceleration import compiled
-from golden.formats import Integers, rounding_shift, saturate
+from golden.formats import Integers, excess_bits, rounding_shift, saturate
 from golden.gradients import Gradient, Learned, align_errors, sum_samples
 from golden.matmul import matmul
 from golden.values import Value, channels_last_zeros, join, per_sample
@@ -31,6 +31,7 @@ __all__ = [
     "ReshapeLayer",
     "ShortcutLayer",
     "add_bias",
+    "used_multiplier",
 ]
 
 BIAS_EXPONENT = 12
@@ -39,13 +40,19 @@ BIAS_EXPONENT = 12
 MULTIPLIER_EXPONENT = 14
 """Exponent of the 16-bit multipliers: range +-2."""
 
-_MULTIPLIER_SHIFT = 8
-"""A multiplier is used in 8 bits, exponent 6."""
-
 _MAX32 = (1 << 31) - 1
 
 Keys = Callable[[str], int]
 """Random key of one of a layer's tensors, by what it is drawn for."""
+
+
+def used_multiplier(multiplier: Integers) -> tuple[Integers, int]:
+    """8-bit codes of 16-bit multipliers with an exponent of their own, and that exponent.
+
+    Multipliers shrink in training: at a fixed 6 fraction bits they end as 2 or 3.
+    """
+    shift = int(excess_bits(multiplier))
+    return saturate(rounding_shift(multiplier, shift), 8), MULTIPLIER_EXPONENT - shift
 
 
 def add_bias(value: Value, bias: Integers) -> Value:
@@ -207,8 +214,8 @@ class MultiplierLayer(IntegerLayer):
         return {"multiplier": self.multiplier}
 
     def _scaled(self, value: Value) -> Value:
-        m8 = saturate(rounding_shift(self.multiplier.values, _MULTIPLIER_SHIFT), 8)
-        exponent = value.exponent + MULTIPLIER_EXPONENT - _MULTIPLIER_SHIFT
+        m8, multiplier_exponent = used_multiplier(self.multiplier.values)
+        exponent = value.exponent + multiplier_exponent
         loops = compiled(value.integers.size) if m8.size == 1 else None
         if loops:
             scaled, magnitude = loops.scale(value.integers, m8.item())

@@ -11,7 +11,6 @@ from golden.data import Dataset, Images
 from golden.gradients import Learned
 from golden.initialization import build
 from golden.network import Network
-from golden.optimizer import MOMENTUM_WIDTH
 from golden.schemes import EOQ
 
 __all__ = ["IntegerLearner", "Learner", "State", "sha256"]
@@ -23,8 +22,11 @@ State = Mapping[str, NDArray]
 class Learner(Protocol):
     """A network with its parameters under one scheme."""
 
-    def train(self, images: Images, k: int) -> None:
-        """Take one step on a batch; the learning rate is the learner's own times 2**-k."""
+    def train(self, images: Images, k: int, halvings: int = 0) -> None:
+        """Take one step on a batch; the learning rate is the learner's own times 2**-(k+halvings).
+
+        `k` is the batch's, `halvings` the schedule's.
+        """
 
     def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the class of each image, (samples,)."""
@@ -72,9 +74,9 @@ class IntegerLearner:
         self.model = build(EOQ.rewrite(network), seed)
         self._quantize = dataset.quantize
 
-    def train(self, images: Images, k: int) -> None:
+    def train(self, images: Images, k: int, halvings: int = 0) -> None:
         """Take one step; the base rate is 1/8 for weights and 1/64 for scalars."""
-        self.model.step(self._quantize(images.pixels), images.labels, k)
+        self.model.step(self._quantize(images.pixels), images.labels, k, halvings)
 
     def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the largest logit's class; the first of equals."""
@@ -96,9 +98,9 @@ class IntegerLearner:
         }
 
     def state(self) -> State:
-        """Parameters, momentum in int16, and the state of the random source."""
+        """Parameters, momentum in int8 (of scalars int16), and the state of the random source."""
         momentum = {
-            f"{name}.momentum": learned.momentum.astype(_STORED[MOMENTUM_WIDTH])
+            f"{name}.momentum": learned.momentum.astype(_STORED[learned.rule.momentum_width])
             for name, learned in self._learned().items()
         }
         return {**self.parameters(), **momentum, "random": np.array(self.model.state, np.uint32)}

@@ -22,11 +22,11 @@ __all__ = [
     "largest",
     "mask",
     "quantize",
+    "quantize_gradient",
     "rectify",
     "scale",
     "sums",
     "update",
-    "wide_quantize",
 ]
 
 _compile = njit(nogil=True, cache=True, error_model="numpy")
@@ -112,17 +112,17 @@ def quantize(first, last, values, known, magnitude, codes, shift):
 
 
 @_compile
-def wide_quantize(values, codes):
-    """`golden.gradients.quantize_gradient` on a vector of up to 64 bits; returns the shift."""
-    magnitude = np.int64(0)
+def quantize_gradient(values, shift, key, codes):
+    """`golden.gradients.quantize_gradient` on a vector of up to 48 bits."""
     for i in range(values.size):
-        magnitude = max(magnitude, abs(np.int64(values[i])))
-    shift = 0
-    while magnitude >> shift > 127:
-        shift += 1
-    for i in range(values.size):
-        codes[i] = _clip(_half_up(np.int64(values[i]), shift), 127)
-    return shift
+        value = np.int64(values[i])
+        if shift <= 0:
+            rounded = value << min(-shift, LEFT_SHIFT_MAX)
+        else:
+            right = min(shift, 63)
+            below = ((value >> max(right - 16, 0)) << max(16 - right, 0)) & 0xFFFF
+            rounded = (value >> right) + ((below + _draw(key, i)) >> 16)
+        codes[i] = _clip(rounded, 127)
 
 
 @_compile
@@ -284,22 +284,15 @@ def dot(first, last, a, b, out):
 
 @_compile
 def update(
-    parameter, momentum, gradient, gradient_shift, decay, update_shift, limit, momentum_limit,
-    gradient_key, update_key, new_parameter, new_momentum, step,
+    parameter, momentum, gradient, applied, handed, limit, momentum_limit, key,
+    new_parameter, new_momentum, step,
 ):  # fmt: skip
     """`golden.optimizer.update` on vectors."""
     for i in range(parameter.size):
-        value = np.int32(gradient[i])
-        if gradient_shift > 0:
-            aligned = _stochastic(value, gradient_shift, _draw(gradient_key, i))
-        else:
-            aligned = np.int32(value << min(-gradient_shift, LEFT_SHIFT_MAX))
-        aligned = _clip(aligned, momentum_limit)
-        old = np.int64(momentum[i])
-        v = _clip(old - _half_up(old, decay) + aligned, momentum_limit)
-        u = _clip(_stochastic(np.int32(v), update_shift, _draw(update_key, i)), limit)
-        new_momentum[i] = v
+        v = _clip(np.int64(momentum[i]) + np.int64(gradient[i]), momentum_limit)
+        u = _clip(_stochastic(np.int32(v), applied + handed, _draw(key, i)), limit)
         step[i] = u
+        new_momentum[i] = _clip(np.int64(v) - (np.int64(u) << applied), momentum_limit)
         new_parameter[i] = _clip(np.int64(parameter[i]) - u, limit)
 
 

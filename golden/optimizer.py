@@ -1,8 +1,13 @@
 """Momentum and weight update in integers.
 
 One datapath serves int8 weights and int16 Fixup scalars. Source: our choice; the abstract of
-arXiv 2105.13890 fixes that the update U is 8 bits. Only here, and where errors are aligned for the
-weight gradient, are random bits drawn.
+arXiv 2105.13890 fixes that the update U is 8 bits. Only here, where a gradient is brought to the
+momentum's scale, and where errors are aligned for the weight gradient, are random bits drawn.
+
+The momentum keeps what it has not handed over: an update is taken out of it exactly as it is put
+into the parameter (error feedback, as in Seide et al. 2014 for gradients). What stochastic rounding
+adds to a weight it takes from the momentum, which hands it back over the next steps, so rounding
+errors of the update do not add up over the steps as they do when the momentum decays by itself.
 """
 
 from dataclasses import dataclass
@@ -13,12 +18,14 @@ from golden.acceleration import compiled
 from golden.formats import Integers, rounding_shift, saturate
 from golden.randomness import draw
 
-__all__ = ["SCALAR", "WEIGHT", "UpdateRule", "update"]
+__all__ = ["MAX_HALVINGS", "MOMENTUM_SHIFT", "SCALAR", "WEIGHT", "UpdateRule", "update"]
 
 MOMENTUM_SHIFT = 3
-"""The momentum decays by 1 - 2**-3 = 7/8 a step."""
+"""The momentum hands over 2**-3 of itself a step: it decays by 7/8."""
 
-MOMENTUM_WIDTH = 16
+MAX_HALVINGS = 3
+"""Halvings of the learning rate that an 8-bit momentum has room for: one step of a weight is then
+2**7 steps of its momentum."""
 
 
 @dataclass(frozen=True)
@@ -27,63 +34,69 @@ class UpdateRule:
 
     Parameters
     ----------
-    width:
-        Bits of the parameter and of its update: 8 or 16.
-    momentum_exponent:
-        Fraction bits that the momentum has beyond the parameter's own.
-    update_shift:
-        Right shift from momentum to update; with `momentum_exponent` it sets the learning rate
-        2**(momentum_exponent - update_shift) before the step's own shift k.
+    width, momentum_width:
+        Bits of the parameter and of its update, and of its momentum: 8 or 16.
+    fraction:
+        Fraction bits that the momentum has beyond the parameter's own, before the first halving of
+        the learning rate.
+    slower:
+        The learning rate is 2**-slower, before the step's own shift.
     """
 
     width: int
-    momentum_exponent: int
-    update_shift: int
+    momentum_width: int
+    fraction: int
+    slower: int
+
+    def applied_shift(self, halvings: int) -> int:
+        """Fraction bits of the momentum when the learning rate was halved so often.
+
+        The momentum is in units of the gradient: a halving lets the same momentum move the
+        parameter half as far.
+        """
+        return self.fraction + halvings
 
 
-WEIGHT = UpdateRule(width=8, momentum_exponent=8, update_shift=11)
-"""Learning rate 1/8, momentum LSB 1/256 of a weight's."""
+WEIGHT = UpdateRule(width=8, momentum_width=8, fraction=4, slower=0)
+"""Learning rate 1 for the momentum's sum (1/8 a step), momentum LSB 1/16 of a weight's."""
 
-SCALAR = UpdateRule(width=16, momentum_exponent=0, update_shift=6)
-"""Learning rate 1/64: scalars learn about ten times slower than weights (Fixup's factor)."""
+SCALAR = UpdateRule(width=16, momentum_width=16, fraction=0, slower=3)
+"""Scalars learn eight times slower than weights (Fixup's authors: ten times)."""
 
 
 def update(
     parameter: Integers,
     momentum: Integers,
     gradient: Integers,
-    gradient_shift: int,
+    halvings: int,
     rule: UpdateRule,
     *,
-    gradient_key: int,
-    update_key: int,
+    key: int,
 ) -> tuple[Integers, Integers, Integers]:
-    """One step: V = V - RSH(V,3) + G16, U = SRSH(V, update_shift), P = P - U, all saturating.
+    """One step: V' = V + G, U = SRSH(V', a + 3), V = V' - (U << a), P = P - U, all saturating.
 
     Parameters
     ----------
     parameter, momentum, gradient:
-        Integers of one shape: `rule.width`, 16 and 8 bits.
-    gradient_shift:
-        Right shift (left if negative) from the gradient's LSB to the momentum's.
-    gradient_key, update_key:
-        `golden.randomness.tensor_key` of the two roundings; the element index is the C-order one.
+        Integers of one shape: `rule.width`, `rule.momentum_width` and 8 bits; the gradient has the
+        momentum's scale.
+    halvings:
+        How often the learning rate was halved; a is `rule.applied_shift(halvings)`.
+    key:
+        `golden.randomness.tensor_key` of the rounding; the element index is the C-order one.
 
     Returns
     -------
     (parameter, momentum, update)
     """
+    applied = rule.applied_shift(halvings)
     loops = compiled(parameter.size)
     if loops:
-        shifts = gradient_shift, MOMENTUM_SHIFT, rule.update_shift
-        widths, keys = (rule.width, MOMENTUM_WIDTH), (gradient_key, update_key)
-        p, v, u = loops.update(parameter, momentum, gradient, shifts, widths, keys)
+        shifts, widths = (applied, MOMENTUM_SHIFT), (rule.width, rule.momentum_width)
+        p, v, u = loops.update(parameter, momentum, gradient, shifts, widths, key)
         return p, v, u
     index = np.arange(parameter.size, dtype=np.int32).reshape(parameter.shape)
-    # A left shift drops nothing, so nothing is drawn for it.
-    random = draw(gradient_key, index) if gradient_shift > 0 else None
-    aligned = saturate(rounding_shift(gradient, gradient_shift, random), MOMENTUM_WIDTH)
-    aligned = aligned.astype(parameter.dtype, copy=False)
-    v = saturate(momentum - rounding_shift(momentum, MOMENTUM_SHIFT) + aligned, MOMENTUM_WIDTH)
-    u = saturate(rounding_shift(v, rule.update_shift, draw(update_key, index)), rule.width)
+    v = saturate(momentum + gradient, rule.momentum_width)
+    u = saturate(rounding_shift(v, applied + MOMENTUM_SHIFT, draw(key, index)), rule.width)
+    v = saturate(v - (u << applied), rule.momentum_width)
     return saturate(parameter - u, rule.width), v, u

@@ -82,6 +82,8 @@ class Scheme:
         Storage of x-hat and of what enters a normalisation.
     scalars:
         Parameters that are not weights: biases, gamma and beta, Fixup's scalars.
+    scalar_momentum:
+        Their momentum, where it is not V.
     weight_gradient_error:
         E as the weight gradient's product sees it.
     exponent_bits:
@@ -102,6 +104,7 @@ class Scheme:
     normalized: Format
     scalars: Format
     weight_gradient_error: Format
+    scalar_momentum: Format | None = None
     exponent_bits: int = 0
     full_precision_ends: bool = False
     rewriter: Callable[[Network], Network] = lambda network: network
@@ -135,22 +138,24 @@ EOQ = Scheme(
     name="eoq",
     title="EOQ",
     source="arXiv 2105.13890",
-    formats=_formats(W=_INT8, A=_INT8, E=_INT8, G=_INT8, U=_INT8, V=_INT16),
+    formats=_formats(W=_INT8, A=_INT8, E=_INT8, G=_INT8, U=_INT8, V=_INT8),
     accumulator=_INT32,
     normalizer=Normalizer.NONE,
     statistics=_INT16,
     normalized=_INT8,
     scalars=_INT16,
     weight_gradient_error=_INT8,
+    scalar_momentum=_INT16,
     exponent_bits=8,
     rewriter=fixup,
 )
 """Integers throughout and no normalisation.
 
 From the abstract: Fixup in place of normalisation; W, A, E, G and U in 8 bits. Our choices, because
-the paper's equations were not to be had: momentum and Fixup's scalars in 16 bits, one exponent byte
-a sample and tensor for A and E, shifts for scales, stochastic rounding where errors are aligned for
-the weight gradient and in the update, nearest elsewhere. `golden.training` is the specification.
+the paper's equations were not to be had: momentum of weights in 8 bits, Fixup's scalars and their
+momentum in 16, one exponent byte a sample and tensor for A and E, gradients at the momentum's
+scale, shifts for scales, stochastic rounding where errors are aligned for the weight gradient, of
+the gradient and of the update, nearest elsewhere. `golden.training` is the specification.
 """
 
 WAGEUBN = Scheme(

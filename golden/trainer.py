@@ -175,7 +175,7 @@ def train(
             for step in range(steps):
                 done = epoch * steps + step
                 pick = order[step * batch : (step + 1) * batch]
-                it.train(dataset.train[pick], shift + annealing_shift(done, epochs * steps))
+                it.train(dataset.train[pick], shift, annealing_shift(done, epochs * steps))
                 if report is not None:
                     report(done + 1, epochs * steps, curve[-1] if curve else None)
             # Floating point can run away; what it leaves is not worth a checkpoint.

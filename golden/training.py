@@ -17,6 +17,7 @@ from golden.formats import Integers
 from golden.layers import IntegerLayer, ProductLayer
 from golden.loss import ERROR_EXPONENT, softmax_error
 from golden.network import Network
+from golden.optimizer import MAX_HALVINGS
 from golden.randomness import first_state, next_state, tensor_key
 from golden.reductions import largest_batch
 from golden.values import (
@@ -125,7 +126,7 @@ class Model:
             values[layer.name] = value
         return values[self.network.output]
 
-    def step(self, codes: Integers, labels: NDArray[np.int64], k: int) -> Trace:
+    def step(self, codes: Integers, labels: NDArray[np.int64], k: int, halvings: int = 0) -> Trace:
         """Train on one batch and return every tensor of the step.
 
         Parameters
@@ -135,16 +136,21 @@ class Model:
         labels:
             Classes, (samples,).
         k:
-            Learning-rate shift.
+            Right shift of the gradients, from the batch size (`learning_rate_shift`).
+        halvings:
+            How often the schedule has halved the learning rate, at most `MAX_HALVINGS`.
 
         Raises
         ------
         InputError
             Before any work: codes or labels are not what they must be, their number is no power of
-            two, or a weight gradient of so many samples could pass 32 bits.
+            two, a weight gradient of so many samples could pass 32 bits, or the learning rate was
+            halved too often.
         """
         check_codes(self.network, codes)
         check_labels(self.network, labels, len(codes))
+        if not 0 <= halvings <= MAX_HALVINGS:
+            raise InputError(f"halvings must be 0 to {MAX_HALVINGS}, not {halvings}")
         if len(codes) > self._largest_batch:
             raise InputError(
                 f"batch must be at most {self._largest_batch} for network {self.network.name!r}, "
@@ -173,12 +179,14 @@ class Model:
                     trace[f"{layer.name}.backward_data.product"] = below[0].integers
                 for name, part in zip(layer.inputs, below, strict=True):
                     errors.setdefault(name, []).append(part)
-            self._learn(own, error, shift, trace)
+            self._learn(own, error, (shift, halvings), trace)
         self.state = next_state(self.state)
         return trace
 
-    def _learn(self, layer: IntegerLayer, error: Value, shift: int, trace: Trace) -> None:
-        """Gradients and updates of one layer."""
+    def _learn(
+        self, layer: IntegerLayer, error: Value, rate: tuple[int, int], trace: Trace
+    ) -> None:
+        """Gradients and updates of one layer; `rate` is the gradient's shift and the halvings."""
         gradients = layer.gradients(error, lambda what: self.key(layer.name, what))
         for kind, learned in layer.learned.items():
             name = f"{layer.name}.backward_weight.{kind}"
@@ -186,7 +194,7 @@ class Model:
                 trace[f"{name}.E_aligned"] = layer.aligned[kind]
             trace[f"{name}.product"] = gradients[kind].total
             codes, update = learned.learn(
-                gradients[kind], shift,
+                gradients[kind], *rate,
                 self.key(layer.name, f"{kind}.G"), self.key(layer.name, f"{kind}.U"),
             )  # fmt: skip
             trace[f"{name}.G"] = codes

@@ -85,8 +85,8 @@ def shift_cycles(beats: Count) -> Cycles:
 
 
 def update_cycles(beats: Count) -> Cycles:
-    """UPDATE of `beats` beats: n + 10."""
-    return np.asarray(beats, dtype=np.int64) + 10
+    """UPDATE of `beats` beats: n + 8."""
+    return np.asarray(beats, dtype=np.int64) + 8
 
 
 def loss_cycles(classes: Count, config: Sizes) -> Cycles:

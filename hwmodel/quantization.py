@@ -82,7 +82,7 @@ def _align(layer: str, tensors: int, n: int, samples: int) -> Iterator[Row]:
 
 
 def _eoq(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
-    """A and E with an exponent a sample, G with one a tensor (`golden.layers`)."""
+    """A and E with an exponent a sample, G at its momentum's scale (`golden.layers`)."""
     samples, n = step.batch, step.elements(layer.name)
     measured = step.conventions.exponents != "lagged"
     for _ in range(conversions):
@@ -111,10 +111,10 @@ def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
         yield Row(name, PHASE, "shift", "int16", samples * step.parameters[layer.name]["bias"][0])
         yield Row(name, PHASE, "compare", "int32", n)
     elif isinstance(operator, MULTIPLIERS):
-        # The 16-bit multiplier is used in 8 bits, forward and backward.
+        # The 16-bit multiplier is used in 8 bits at its own scale, forward and backward.
         uses = 1 + (learned and layer.inputs[0] in step.learned)
         count = uses * step.parameters[layer.name]["multiplier"][0]
-        yield from _convert(name, "int16", count, measured=False)
+        yield from _convert(name, "int16", count)
     if isinstance(operator, (*BIASES, *MULTIPLIERS)) and learned:
         # Each sample's sums come to the batch's scale, rounded half up: one a scalar. What adds
         # them is counted with the layer.
@@ -133,7 +133,7 @@ def _eoq_layer(step: Step, layer: Layer) -> Iterator[Row]:
             yield from _convert(name, "int8", n, measured=False, random=True)
     if learned:
         for shape in step.parameters[layer.name].values():
-            yield from _convert(name, "int32", math.prod(shape))
+            yield from _convert(name, "int32", math.prod(shape), measured=False, random=True)
 
 
 def _scale_samples(layer: str, samples: int) -> Iterator[Row]:

@@ -117,8 +117,8 @@ def _one_vector(instruction: str, elements: int, limit: int, columns: int) -> tu
 
 
 def _jobs(step: Step) -> Iterator[_Job]:
-    """QUANTIZE a sample for each A and E, SHIFT a sample for each alignment of E, QUANTIZE for each
-    G; UPDATE for each parameter tensor."""
+    """QUANTIZE a sample for each A and E, SHIFT a sample for each alignment of E; one SHIFT for
+    each G and one UPDATE for each parameter tensor."""
     flow = step.dataflow
     for tensor in (*flow.activations, *flow.errors):
         each = step.elements(tensor) // step.batch
@@ -130,7 +130,7 @@ def _jobs(step: Step) -> Iterator[_Job]:
             each, times = step.elements(layer.name) // step.batch, len(step.parameters[layer.name])
             yield _Job(layer.name, "quantization", "SHIFT", each, step.batch * times)
         for shape in step.parameters[layer.name].values():
-            yield _Job(layer.name, "quantization", "QUANTIZE", math.prod(shape), 1)
+            yield _Job(layer.name, "quantization", "SHIFT", math.prod(shape), 1)
     for layer in step.network:
         if layer.name in step.learned:
             for shape in step.parameters[layer.name].values():
@@ -141,11 +141,7 @@ def _longest(step: Step) -> int:
     """Elements of the longest tensor that waits in the core's tensor buffer."""
     flow = step.dataflow
     waiting = {*flow.activations, *flow.errors}
-    longest = max((step.elements(t) // step.batch for t in waiting), default=1)
-    parameters = (
-        math.prod(s) for layer in step.network for s in step.parameters[layer.name].values()
-    )
-    return max(longest, *parameters, 1, 1)
+    return max((step.elements(t) // step.batch for t in waiting), default=1)
 
 
 def _tensor_depth(longest: int, columns: Any) -> Any:

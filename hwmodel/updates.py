@@ -1,13 +1,15 @@
 """Operations of the update: momentum and new parameters, p of them a tensor.
 
-EOQ (`golden.optimizer.update`): the gradient's shift, draw and saturation; the momentum's decay
-(shift), 2 additions and saturation; the update's shift, draw and saturation; an addition and a
-saturation. WAGEUBN: momentum by a multiplication and an addition, rounded to its grid; learning
-rate by a multiplication, rounded; an addition, a clip. Range BN, FP32 and layers left in fp32:
-2 multiplications and 2 additions (SGD with momentum).
+EOQ (`golden.optimizer.update`): the gradient added to the momentum, saturated; the update's shift,
+draw and saturation; what the momentum loses by it (shift, addition, saturation); the parameter's
+addition and saturation; in 8 bits for weights, in 16 for scalars. WAGEUBN: momentum by a
+multiplication and an addition, rounded to its grid; learning rate by a multiplication, rounded; an
+addition, a clip. Range BN, FP32 and layers left in fp32: 2 multiplications and 2 additions (SGD
+with momentum).
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 from golden.network import Layer
@@ -17,7 +19,7 @@ __all__ = ["parameter_formats", "update_operations"]
 
 PHASE = "update"
 
-_EOQ = {("shift", "int16"): 3, ("random", "int16"): 2, ("add", "int16"): 3, ("compare", "int16"): 4}
+_EOQ = {"shift": 2, "add": 3, "compare": 4}
 _WAGEUBN = {
     ("multiply", "int16"): 2,
     ("add", "int16"): 1,
@@ -33,11 +35,25 @@ def update_operations(step: Step, layer: Layer) -> Iterator[Row]:
     parameters = sum(math.prod(shape) for shape in step.parameters[layer.name].values())
     if not parameters or layer.name not in step.learned:
         return
-    rule = {"eoq": _EOQ, "wageubn": _WAGEUBN}.get(step.scheme.name, _SGD)
+    if step.scheme.name == "eoq":
+        yield from _eoq(step, layer)
+        return
+    rule = _WAGEUBN if step.scheme.name == "wageubn" else _SGD
     if layer.name in step.full_precision:
         rule = _SGD
     for (op, fmt), count in rule.items():
         yield Row(layer.name, PHASE, op, fmt, count * parameters)
+
+
+def _eoq(step: Step, layer: Layer) -> Iterator[Row]:
+    count: Counter[tuple[str, str]] = Counter()
+    for name, shape in step.parameters[layer.name].items():
+        fmt = step.scheme.formats["W"] if name == "weight" else step.scheme.scalars
+        for op, each in _EOQ.items():
+            count[op, fmt.operand] += each * math.prod(shape)
+        count["random", "int16"] += math.prod(shape)
+    for (op, operand), total in count.items():
+        yield Row(layer.name, PHASE, op, operand, total)
 
 
 def parameter_formats(step: Step, layer: Layer) -> Iterator[tuple[str, int, int, int, int]]:
@@ -46,5 +62,7 @@ def parameter_formats(step: Step, layer: Layer) -> Iterator[tuple[str, int, int,
         if layer.name in step.full_precision:
             yield name, math.prod(shape), 32, 32, 32
             continue
-        kind = step.scheme.formats["W"] if name == "weight" else step.scheme.scalars
-        yield name, math.prod(shape), kind.kept, kind.bits, step.scheme.formats["V"].bits
+        scheme, weight = step.scheme, name == "weight"
+        kind = scheme.formats["W"] if weight else scheme.scalars
+        momentum = scheme.formats["V"] if weight else scheme.scalar_momentum or scheme.formats["V"]
+        yield name, math.prod(shape), kind.kept, kind.bits, momentum.bits

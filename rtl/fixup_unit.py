@@ -1,10 +1,11 @@
 """`FixupUnit`: Fixup's multiplier and bias in integers, what EOQ has where others normalise.
 
-    forward    o = SAT32(x * m8 + RSH(bias, shift))      m8 = SAT8(RSH(multiplier, 8))
+    forward    o = SAT32(x * m8 + RSH(bias, shift))
     backward   o = e * m8;  sums of e * x and of e
 
-as `golden.layers.MultiplierLayer` and `golden.layers.add_bias` compute them. No statistics, no
-division, no root: one pass, and the sums of the backward pass ride along in it.
+m8 is the multiplier's 8-bit code (`golden.layers.used_multiplier`, which QUANTIZE computes once a
+step). All is as `golden.layers.MultiplierLayer` and `golden.layers.add_bias` have it. No
+statistics, no division, no root: one pass, and the sums of the backward pass ride along in it.
 """
 
 from amaranth.hdl import Module, Mux, Signal, signed
@@ -18,7 +19,6 @@ from rtl.quantizer import round_off, saturate, shift_for_rounding
 
 __all__ = ["FixupUnit"]
 
-_MULTIPLIER_SHIFT = 8
 _PRODUCT_BITS = 16
 
 
@@ -33,8 +33,8 @@ class FixupUnit(Component):
     Members
     -------
     i_channel:
-        Begins a tensor, and is taken at its end: `backward`; `count` M, at least 1; `multiplier`;
-        `bias` and its right `shift` to the product's exponent (forward only).
+        Begins a tensor, and is taken at its end: `backward`; `count` M, at least 1; `multiplier`
+        m8; `bias` and its right `shift` to the product's exponent (forward only).
     i:
         M elements, once: codes `x`; backward the error's codes `x` and the forward pass's `saved`.
     o:
@@ -54,7 +54,7 @@ class FixupUnit(Component):
         channel = {
             "backward": 1,
             "count": count_bits,
-            "multiplier": signed(16),
+            "multiplier": signed(8),
             "bias": signed(16),
             "shift": signed(8),
         }
@@ -84,7 +84,6 @@ class FixupUnit(Component):
         scale = place(m, platform, "scale", Multiplier)
         correlate = place(m, platform, "correlate", Multiplier)
 
-        rounded = (what.multiplier >> _MULTIPLIER_SHIFT) + what.multiplier[_MULTIPLIER_SHIFT - 1]
         factor = Signal(signed(8), reset_less=True)
         # 17 bits limit nothing: -2**15 goes left exactly, too.
         shifted = shift_for_rounding(m, what.bias, what.shift, limit_bits=17)
@@ -133,7 +132,7 @@ class FixupUnit(Component):
                     m.next = "PREPARE"
             with m.State("PREPARE"):
                 m.d.sync += [
-                    factor.eq(saturate(rounded, 8)),
+                    factor.eq(what.multiplier),
                     offset.eq(Mux(what.backward, 0, round_off(shifted, quantizer.ROUND_HALF))),
                 ]
                 m.next = "SCALE"

@@ -100,17 +100,16 @@ INSTRUCTION_FIELDS = {
     "pre": Field(6, 2),
     "count": Field(8, 16),
     "shift": Field(24, 8, signed=True),
-    "update_shift": Field(32, 8, signed=True),
+    "applied": Field(32, 3),
     "bias_shift": Field(32, 8, signed=True),
     # MATMUL and LOSS draw no random bits: what they need lies over the index.
     "index": Field(40, 24),
     "tiles": Field(40, 16),
     "label": Field(40, 16),
     "key": Field(64, 32),
-    "update_key": Field(96, 32),
 }
 """Instruction word. Fields share bits where no opcode has both: `index`, `tiles` and `label`;
-`update_shift` and `bias_shift`."""
+`applied` and `bias_shift`."""
 
 STATUS_BITS = 64
 
@@ -241,25 +240,24 @@ class Shift(Instruction):
 class Update(Instruction):
     """Momentum and parameter update of `beats` (1 to 65,535) beats, as `golden.optimizer.update`.
 
-    `i_x` carries {parameter int16, 8 bits ignored, gradient int8}, `i_y` the int16 momentum v.
-    `o` carries {p' int8, u int8, v' int16}, or when `wide` {p' int16, v' int16}.
+    `i_x` carries {parameter int16, 8 bits ignored, gradient int8}, `i_y` the momentum v in 16 bits.
+    The gradient is at the momentum's scale (SHIFT brings it there). `o` carries {p' int8, u int8,
+    v' int16}, or when `wide` {p' int16, v' int16}.
 
     Parameters
     ----------
-    gradient_shift, update_shift:
-        g16 = SAT16(SRSH(g, gradient_shift)); u = SAT8 (`wide`: SAT16) of SRSH(v', update_shift).
-    gradient_key, update_key, index:
-        Keys of the two draws an element makes, and the index of the first element.
+    applied:
+        Fraction bits a of the momentum, 0 to 7: u = SRSH(v + g, a + 3), v' = v + g - (u << a).
+    key, index:
+        Key of the draw an element makes, and the index of the first element.
     wide:
-        The parameter is an int16 scalar and not an int8 weight.
+        An int16 scalar with an int16 momentum, and not an int8 weight with an int8 momentum.
     """
 
     opcode: ClassVar[Opcode] = Opcode.UPDATE
     beats: int
-    gradient_shift: int
-    update_shift: int
-    gradient_key: int
-    update_key: int
+    applied: int
+    key: int
     index: int = 0
     wide: bool = False
 
@@ -268,11 +266,9 @@ class Update(Instruction):
         return {
             "wide": int(self.wide),
             "count": self.beats,
-            "shift": self.gradient_shift,
-            "update_shift": self.update_shift,
+            "applied": self.applied,
             "index": self.index,
-            "key": self.gradient_key,
-            "update_key": self.update_key,
+            "key": self.key,
         }
 
 
@@ -339,10 +335,8 @@ def unpack(word: int) -> Instruction:
         case Opcode.UPDATE:
             return Update(
                 beats=value["count"],
-                gradient_shift=value["shift"],
-                update_shift=value["update_shift"],
-                gradient_key=value["key"],
-                update_key=value["update_key"],
+                applied=value["applied"],
+                key=value["key"],
                 index=value["index"],
                 wide=bool(value["wide"]),
             )

@@ -1,11 +1,11 @@
 """`UpdateUnit`: runs UPDATE, one step of momentum and parameter: `golden.optimizer.update`."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from golden.formats import QuantSpec, Rounding
-from golden.optimizer import MOMENTUM_SHIFT, MOMENTUM_WIDTH
+from golden.optimizer import MOMENTUM_SHIFT
 from rtl.config import CoreConfig
 from rtl.hierarchy import SharedComponent, place
 from rtl.layouts import instruction_layout
@@ -14,23 +14,25 @@ from rtl.random import RandomDraw
 
 __all__ = ["UpdateLane", "UpdateUnit"]
 
+_STEPS = 4
+
 
 class UpdateLane(SharedComponent):
-    """One lane; no control. Six steps from operands to result.
+    """One lane; no control. Four steps from operands to result.
 
-    Steps 1 and 2 bring the gradient to the momentum's scale, step 3 makes v', steps 4 and 5 make
-    the update, step 6 subtracts it.
+    Step 1 adds the gradient to the momentum, steps 2 and 3 round the update, step 4 takes it out of
+    the momentum and puts it into the parameter.
 
     Members
     -------
     gradient, parameter, momentum:
         Operands.
     wide:
-        The parameter has 16 bits and not 8.
-    gradient_shift, update_shift, gradient_key, update_key:
+        Parameter and momentum have 16 bits and not 8.
+    applied, key:
         As in `rtl.isa.Update`.
-    gradient_index, update_index, lane, gradient_take, update_take:
-        Of the two draws. The update's are needed three steps after the gradient's.
+    index, lane, take:
+        Of the draw. It is needed one step after the operands.
     enable:
         Moves the pipeline on by one step.
     o:
@@ -43,80 +45,61 @@ class UpdateLane(SharedComponent):
     parameter: In(signed(16))
     momentum: In(signed(16))
     wide: In(1)
-    gradient_shift: In(signed(8))
-    update_shift: In(signed(8))
-    gradient_key: In(32)
-    update_key: In(32)
-    gradient_index: In(24)
-    update_index: In(24)
+    applied: In(3)
+    key: In(32)
+    index: In(24)
     lane: In(5)
-    gradient_take: In(1)
-    update_take: In(1)
+    take: In(1)
     enable: In(1)
     o: Out(32)
 
     def elaborate(self, platform: object) -> Module:
-        """Chain two quantisers with the momentum between them."""
+        """One quantiser between two saturating sums."""
         m = Module()
-        spec = QuantSpec(width_in=16, width_out=MOMENTUM_WIDTH, rounding=Rounding.STOCHASTIC)
-        m.submodules.gradient_draw = gradient_draw = RandomDraw()
-        m.submodules.update_draw = update_draw = RandomDraw()
-        m.submodules.align = align = Quantizer(spec=spec, operand_bits=8)
+        m.submodules.draw = draw = RandomDraw()
+        spec = QuantSpec(width_in=16, width_out=16, rounding=Rounding.STOCHASTIC)
         m.submodules.scale = scale = Quantizer(spec=spec)
-        m.d.comb += [
-            gradient_draw.key.eq(self.gradient_key),
-            gradient_draw.index.eq(self.gradient_index),
-            gradient_draw.take.eq(self.gradient_take),
-            gradient_draw.lane.eq(self.lane),
-            update_draw.key.eq(self.update_key),
-            update_draw.index.eq(self.update_index),
-            update_draw.take.eq(self.update_take),
-            update_draw.lane.eq(self.lane),
-        ]
 
-        # RSH(v, 3): the last dropped bit is the carry of rounding half up.
-        decay = (self.momentum >> MOMENTUM_SHIFT) + self.momentum[MOMENTUM_SHIFT - 1]
+        total = self.momentum + self.gradient
         s1_v = Signal(signed(16), reset_less=True)
-        s2_v = Signal(signed(16), reset_less=True)
-        s3_v = Signal(signed(16), reset_less=True)
         m.d.comb += [
-            align.x.eq(self.gradient),
-            align.shift.eq(self.gradient_shift),
-            align.random.eq(gradient_draw.o),
-            align.enable.eq(self.enable),
-            scale.x.eq(s3_v),
-            scale.shift.eq(self.update_shift),
-            scale.random.eq(update_draw.o),
+            draw.key.eq(self.key),
+            draw.index.eq(self.index),
+            draw.take.eq(self.take),
+            draw.lane.eq(self.lane),
+            scale.x.eq(s1_v),
+            scale.shift.eq(self.applied + MOMENTUM_SHIFT),
+            scale.random.eq(draw.o),
             scale.enable.eq(self.enable),
         ]
         with m.If(self.enable):
-            m.d.sync += [
-                s1_v.eq(self.momentum - decay),
-                s2_v.eq(s1_v),
-                s3_v.eq(saturate(s2_v + align.o, MOMENTUM_WIDTH)),
-            ]
+            m.d.sync += s1_v.eq(Mux(self.wide, saturate(total, 16), saturate(total, 8)))
 
-        v, p = s3_v, self.parameter
-        for step in range(1, 6):
+        v, p = s1_v, self.parameter
+        for step in range(1, _STEPS):
             late_p = Signal(signed(16), name=f"s{step}_p", reset_less=True)
             with m.If(self.enable):
                 m.d.sync += late_p.eq(p)
             p = late_p
-        for step in (4, 5):
+        for step in range(2, _STEPS):
             late_v = Signal(signed(16), name=f"s{step}_v", reset_less=True)
             with m.If(self.enable):
                 m.d.sync += late_v.eq(v)
             v = late_v
 
-        # SAT8(SAT16(x)) is SAT8(x).
         u8 = saturate(scale.o, 8)
-        s6_o = Signal(32, reset_less=True)
+        s4_o = Signal(32, reset_less=True)
         with m.If(self.enable):
             with m.If(self.wide):
-                m.d.sync += s6_o.eq(Cat(v, saturate(p - scale.o, 16)))
+                left = saturate(v - (scale.o << self.applied), 16)
+                m.d.sync += s4_o.eq(Cat(left, saturate(p - scale.o, 16)))
             with m.Else():
-                m.d.sync += s6_o.eq(Cat(v, u8, saturate(p - u8, 8)))
-        m.d.comb += self.o.eq(s6_o)
+                # What 8 bits hold of the momentum moves a weight by less than 8 bits.
+                left = saturate(v - (u8 << self.applied), 8)
+                low = Signal(signed(16))
+                m.d.comb += low.eq(left)
+                m.d.sync += s4_o.eq(Cat(low, u8, saturate(p - u8, 8)))
+        m.d.comb += self.o.eq(s4_o)
         return m
 
 
@@ -163,17 +146,16 @@ class UpdateUnit(Component):
         prime = Signal()
         step = Signal()
         fire = Signal()
-        update_take = Signal()
-        gradient_index = Signal(24)
-        update_index = Signal(24)
-        valid = Signal(6)
+        take = Signal()
+        index = Signal(24)
+        valid = Signal(_STEPS)
         m.d.comb += [
             step.eq(~self.o.valid | self.o.ready),
             fire.eq(self.i_x.valid & self.i_y.valid & (take_left != 0) & ~prime & step),
             self.i_x.ready.eq(fire),
             self.i_y.ready.eq(fire),
-            # The beat in step 3 moves to step 4 and takes its draw with it.
-            update_take.eq(prime | (valid[2] & step)),
+            # The beat in step 1 moves to step 2 and takes its draw with it.
+            take.eq(prime | (valid[0] & step)),
             self.o.valid.eq(valid[-1]),
             self.done.eq(self.o.valid & self.o.ready & (give_left == 1)),
         ]
@@ -183,10 +165,8 @@ class UpdateUnit(Component):
             m.d.sync += give_left.eq(give_left - 1)
         with m.If(step):
             m.d.sync += valid.eq(Cat(fire, valid))
-        with m.If(prime | fire):
-            m.d.sync += gradient_index.eq(gradient_index + lanes)
-        with m.If(update_take):
-            m.d.sync += update_index.eq(update_index + lanes)
+        with m.If(take):
+            m.d.sync += index.eq(index + lanes)
         m.d.sync += prime.eq(self.start)
 
         for c in range(lanes):
@@ -196,15 +176,11 @@ class UpdateUnit(Component):
                 lane.parameter.eq(self.i_x.payload[c][16:]),
                 lane.momentum.eq(self.i_y.payload[c]),
                 lane.wide.eq(what.wide),
-                lane.gradient_shift.eq(what.shift),
-                lane.update_shift.eq(what.update_shift),
-                lane.gradient_key.eq(what.key),
-                lane.update_key.eq(what.update_key),
-                lane.gradient_index.eq(gradient_index),
-                lane.update_index.eq(update_index),
+                lane.applied.eq(what.applied),
+                lane.key.eq(what.key),
+                lane.index.eq(index),
                 lane.lane.eq(c),
-                lane.gradient_take.eq(prime | fire),
-                lane.update_take.eq(update_take),
+                lane.take.eq(take),
                 lane.enable.eq(step),
                 self.o.payload[c].eq(lane.o),
             ]
@@ -213,7 +189,6 @@ class UpdateUnit(Component):
             m.d.sync += [
                 take_left.eq(what.count),
                 give_left.eq(what.count),
-                gradient_index.eq(what.index),
-                update_index.eq(what.index),
+                index.eq(what.index),
             ]
         return m

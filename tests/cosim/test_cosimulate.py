@@ -57,7 +57,7 @@ def test_stalls_change_cycles_and_no_bit() -> None:
 def test_wrong_rounding_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantizer, "ROUND_HALF", quantizer.ROUND_HALF - 1)
     mutant = core()
-    result = cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=4, sources=mutant)
+    result = cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=16, sources=mutant)
     summary = result.summary()
     assert not summary["passed"]
     assert summary["mismatches"] > 0

@@ -80,10 +80,11 @@ class Executor:
         index = self._index(operands.x, u.index)
         g = ((operands.x & 0xFF) ^ 0x80) - 0x80
         p = operands.x >> 16
-        g16 = saturate(rounding_shift(g, u.gradient_shift, draw(u.gradient_key, index)), 16)
-        v = saturate(operands.y - rounding_shift(operands.y, MOMENTUM_SHIFT) + g16, 16)
         width = 16 if u.wide else 8
-        step = saturate(rounding_shift(v, u.update_shift, draw(u.update_key, index)), width)
+        v = saturate(operands.y + g, width)
+        shift = u.applied + MOMENTUM_SHIFT
+        step = saturate(rounding_shift(v, shift, draw(u.key, index)), width)
+        v = saturate(v - (step << u.applied), width)
         new = saturate(p - step, width)
         if u.wide:
             return (new & 0xFFFF) << 16 | v & 0xFFFF
@@ -118,8 +119,8 @@ def test_the_program_computes_goldens_step(rows: int, columns: int, depth: int) 
 
 
 def test_a_tensor_too_large_for_the_buffer_is_refused_with_the_sizes() -> None:
-    config = CoreConfig(rows=4, columns=4, tensor_depth=100)
-    with pytest.raises(InputError, match=r"2048 elements require a tensor_depth of 512 .* got 100"):
+    config = CoreConfig(rows=4, columns=4, tensor_depth=4)
+    with pytest.raises(InputError, match=r"32 elements require a tensor_depth of 8 .* got 4"):
         run(config)
 
 

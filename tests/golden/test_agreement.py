@@ -7,9 +7,8 @@ from golden import data, zoo
 from golden.data import INPUT_EXPONENT
 from golden.float_build import build_float
 from golden.initialization import build
+from golden.layers import used_multiplier
 from golden.schemes import EOQ
-
-_USED_MULTIPLIER_BITS = 6
 
 
 @pytest.mark.parametrize("name", ["resnet8", pytest.param("resnet20", marks=pytest.mark.slow)])
@@ -27,9 +26,7 @@ def test_integer_gradients_point_where_floating_point_ones_do(name: str) -> None
         for kind, learned in layer.learned.items():
             values, exponent = learned.values, learned.exponent
             if kind == "multiplier":
-                # It is used in 8 bits.
-                values = (values + 128) >> 8
-                exponent = _USED_MULTIPLIER_BITS
+                values, exponent = used_multiplier(values)
             reference.layers[layer_name].learned[kind] = values * 2.0**-exponent
     part = slice(steps * batch, (steps + 1) * batch)
     reference.learn(codes[part] * 2.0**-INPUT_EXPONENT, labels[part])
@@ -37,7 +34,7 @@ def test_integer_gradients_point_where_floating_point_ones_do(name: str) -> None
     cosines = {}
     for layer_name, layer in reference.layers.items():
         if "weight" in layer.gradients:
-            ours = trace[f"{layer_name}.backward_weight.weight.G"].astype(float)
+            ours = trace[f"{layer_name}.backward_weight.weight.product"].astype(float)
             exact = layer.gradients["weight"]
             norms = np.linalg.norm(ours) * np.linalg.norm(exact)
             cosines[layer_name] = float((ours * exact).sum() / norms)

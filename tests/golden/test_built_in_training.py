@@ -53,16 +53,17 @@ def test_a_few_integer_steps_lower_the_loss(name: str) -> None:
     with threadpool_limits(limits=1):
         for _ in range(STEPS.get(name, 10)):
             trace = it.step(codes, labels, learning_rate_shift(8) + SLOWER.get(name, 0))
-            moved |= {key for key, values in trace.items() if key.endswith(".G") and values.any()}
+            products = {key for key in trace if key.endswith("backward_weight.weight.product")}
+            moved |= {key for key in products if trace[key].any()}
         assert loss(it, codes, labels) < before - 0.01
     # Every weight has had a gradient, also behind Fixup's branches, which begin at zero.
     weights = [n for n, layer in it.layers.items() if "weight" in layer.learned]
-    assert {f"{n}.backward_weight.weight.G" for n in weights} <= moved
-    bits = {"product": 32, "error": 17, "V": 16}
+    assert {f"{n}.backward_weight.weight.product" for n in weights} <= moved
+    bits = {"product": 32, "error": 17}
     for key, values in trace.items():
         assert np.issubdtype(values.dtype, np.integer), key
         kind = key.rsplit(".", 1)[-1]
-        scalar = key.endswith((".P", ".U")) and "weight" not in key
+        scalar = key.endswith((".V", ".P", ".U")) and "weight" not in key
         width = 16 if scalar else bits.get(kind, 8)
         assert max(int(values.max()), -int(values.min())) < 1 << (width - 1), key
 

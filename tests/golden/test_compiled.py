@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from golden import acceleration, compiled
 from golden.acceleration import specification, threads
 from golden.convolution import ConvolutionLayer
-from golden.formats import excess_bits, largest_magnitude
+from golden.formats import largest_magnitude
 from golden.gradients import Learned, align_errors, quantize_gradient
 from golden.im2col import Windows
 from golden.layers import (
@@ -21,7 +21,7 @@ from golden.layers import (
     add_bias,
 )
 from golden.network import Convolution
-from golden.optimizer import SCALAR, WEIGHT, update
+from golden.optimizer import MAX_HALVINGS, SCALAR, WEIGHT, UpdateRule, update
 from golden.values import Value, join, quantize_samples
 
 LARGEST = 2**31 - 1
@@ -114,19 +114,6 @@ def test_quantizing_corners(numbers: list[int], exponent: int) -> None:
 
 
 @compared
-@given(st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=6))
-@example([0])
-@example([-(2**40)])
-def test_gradients_of_any_width(numbers: list[int]) -> None:
-    total = np.array(numbers)
-    codes, shift = quantize_gradient(total)
-    with specification():
-        expected, same_shift = quantize_gradient(total)
-    assert shift == same_shift == excess_bits(total)
-    assert (codes == expected).all()
-
-
-@compared
 @given(seeds, shapes, st.booleans(), st.booleans(), st.integers(-32767, 32767))
 def test_biases(seed: int, shape: tuple[int, ...], codes: bool, scalar: bool, largest: int) -> None:
     it = value(seed, shape, codes=codes)
@@ -203,23 +190,36 @@ def test_layers(
 @given(
     seeds,
     st.sampled_from([WEIGHT, SCALAR]),
-    st.sampled_from([-40, -16, -15, -1, 0, 1, 7, 15, 16, 17, 31, 32, 63, 70]),
-    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+    st.integers(0, MAX_HALVINGS),
+    st.integers(0, 2**32 - 1),
     st.sampled_from([(1,), (5, 3), (4, 2, 3, 3)]),
 )
 def test_updates(
-    seed: int, rule: object, shift: int, keys: tuple[int, int], shape: tuple[int, ...]
+    seed: int, rule: UpdateRule, halvings: int, key: int, shape: tuple[int, ...]
 ) -> None:
     rng = np.random.default_rng(seed)
-    limit = (1 << (rule.width - 1)) - 1
+    limit, most = ((1 << (width - 1)) - 1 for width in (rule.width, rule.momentum_width))
     parameter = rng.integers(-limit, limit + 1, shape).astype(np.int32)
-    momentum = rng.choice([-32767, 0, 32767, 5, -8], shape).astype(np.int32)
+    momentum = rng.choice([-most, 0, most, 5, -8], shape).astype(np.int32)
     gradient = rng.integers(-127, 128, shape).astype(np.int8)
-    agree(
-        lambda: update(
-            parameter, momentum, gradient, shift, rule, gradient_key=keys[0], update_key=keys[1]
-        )
-    )
+    agree(lambda: update(parameter, momentum, gradient, halvings, rule, key=key))
+
+
+@compared
+@given(
+    seeds,
+    st.sampled_from([-40, -16, -15, -1, 0, 1, 7, 15, 16, 17, 31, 32, 63, 70]),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.int32, np.int64]),
+)
+def test_gradients_at_the_scale_of_the_momentum(
+    seed: int, shift: int, key: int, kind: type
+) -> None:
+    rng = np.random.default_rng(seed)
+    total = rng.integers(-(2**31) + 1, 2**31, (7, 5)) >> rng.choice([0, 8, 16, 24, 31], (7, 5))
+    if kind is np.int64:
+        total <<= 9
+    agree(lambda: quantize_gradient(total.astype(kind), shift, key))
 
 
 kernels = st.tuples(st.integers(1, 4), st.integers(1, 3))

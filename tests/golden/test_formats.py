@@ -84,3 +84,13 @@ def test_spec_refuses_what_it_cannot_do() -> None:
         QuantSpec(width_in=8, width_out=9)
     with pytest.raises(ValueError, match=r"^stochastic rounding requires random draws, got None$"):
         QuantSpec(rounding=Rounding.STOCHASTIC).apply(np.array([1]), 1)
+
+
+@pytest.mark.parametrize("shift", [30, 31, 32, 33, 47, 63])
+def test_32_bits_round_as_64_do(shift: int) -> None:
+    values = np.array([-(2**31) + 1, -(2**30), -1, 0, 1, 2**30, 2**31 - 1])
+    draws = np.array([0, 1, 0x7FFF, 0x8000, 0xC000, 0xFFFF])
+    pairs = (x.reshape(-1) for x in np.meshgrid(values, draws))
+    x, random = pairs
+    narrow = rounding_shift(x.astype(np.int32), shift, random)
+    assert (narrow == rounding_shift(x, shift, random)).all()

@@ -55,9 +55,7 @@ def random_instruction(rng: np.random.Generator, config: CoreConfig, kind: int) 
         case 2:
             return Shift(beats=beats, shift=upto(20, -5))
         case 3:
-            return Update(
-                beats=beats, gradient_shift=0, update_shift=0, gradient_key=0, update_key=0
-            )
+            return Update(beats=beats, applied=0, key=0)
     return Loss(classes=upto(config.loss_classes, 2), label=0, exponent=8)
 
 
@@ -112,7 +110,7 @@ def test_forms_broadcast() -> None:
     beats = np.array([1, 512])
     assert quantize_cycles(beats).tolist() == [10, 1032]
     assert shift_cycles(beats).tolist() == [7, 518]
-    assert update_cycles(beats).tolist() == [11, 522]
+    assert update_cycles(beats).tolist() == [9, 520]
     assert loss_cycles(np.array([2, 10]), config).tolist() == [24, 60]
 
 

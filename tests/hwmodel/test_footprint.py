@@ -68,7 +68,7 @@ def test_the_same_chain_in_int8():
     assert moments["relu", "forward"].accumulators == 4 * 16
     weights = 8 * 16 + 16 * 4
     assert moments["fc1", "forward"].weights == weights
-    assert moments["fc1", "forward"].momentum == 2 * weights
+    assert moments["fc1", "forward"].momentum == weights
     # Exponents: relu forward, fc2 and fc1 backward.
     assert moments["fc1", "forward"].exponents == 3 * 2
 

@@ -51,7 +51,7 @@ def size(value):
 PIECES = {
     "quantize_samples": lambda value, *_: size(value),
     "align_errors": lambda errors, *_: size(errors),
-    "quantize_gradient": lambda gradient: gradient.size,
+    "quantize_gradient": lambda gradient, *_: gradient.size,
     "update": lambda parameter, *_, **__: parameter.size,
     "join": lambda operands: len(operands) * size(operands[0]) if len(operands) > 1 else 0,
     # The bias comes to the exponent of each sample, once a channel.
@@ -60,7 +60,7 @@ PIECES = {
     "clip_levels": lambda level, exponent, samples: samples.size,
     "align_codes": lambda operands: sum(size(value) for value in operands),
 }
-"""Piece -> elements that it shifts (but for the update, which shifts each three times)."""
+"""Piece -> elements that it shifts (but for the update, which shifts each twice)."""
 
 
 def scattered(windows, error, place, *_):
@@ -187,9 +187,12 @@ def test_instrumented_step(counts, name, batch):
     assert counts["mac"] == sum(total(unpadded, op="mac", phase=phase) for phase in MAC_PHASES)
 
     draws = {phase: total(rows, op="random", phase=phase) for phase in ("quantization", "update")}
-    assert draws == {"quantization": counts["align_errors"], "update": 2 * counts["update"]}
+    assert draws == {
+        "quantization": counts["align_errors"] + counts["quantize_gradient"],
+        "update": counts["update"],
+    }
 
-    assert total(rows, op="shift", phase="update") == 3 * counts["update"]
+    assert total(rows, op="shift", phase="update") == 2 * counts["update"]
     multipliers = sum(math.prod(layer.parameters.get("multiplier", (0,))) for layer in step.network)
     shifted = sum(counts[piece] for piece in PIECES if piece != "update")
     assert total(rows, op="shift", phase="quantization") == shifted + 2 * multipliers

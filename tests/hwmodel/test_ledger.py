@@ -229,10 +229,13 @@ def test_the_perceptron_by_hand():
     assert macs["backward_weight"] == macs["forward"]
     assert total(rows, phase="forward", op="add", layer="fc1") == 4 * 32
     assert total(rows, phase="backward_weight", op="add", layer="fc2") == 4 * 10 - 10
-    # One stochastic alignment for the weights and one for the biases of each layer.
-    assert total(rows, phase="quantization", op="random") == 2 * 4 * (32 + 10)
-    parameters = 64 * 32 + 32 + 32 * 10 + 10
-    assert total(rows, phase="update", op="random") == 2 * parameters
+    # One stochastic alignment for the weights and one for the biases of each layer; and G.
+    weights, biases = 64 * 32 + 32 * 10, 32 + 10
+    drawn = 2 * 4 * (32 + 10) + weights + biases
+    assert total(rows, phase="quantization", op="random") == drawn
+    assert total(rows, phase="update", op="random") == weights + biases
+    assert total(rows, phase="update", op="shift", format="int8") == 2 * weights
+    assert total(rows, phase="update", op="add", format="int16") == 3 * biases
     assert total(rows, op="lookup") == 4 * (10 + 2)
 
 

@@ -83,8 +83,7 @@ class JobMaker:
         n = beats or int(self.rng.integers(1, 12))
         shape, wide = (n, self.config.columns), bool(self.rng.integers(0, 2))
         instruction = Update(
-            beats=n, gradient_shift=self._shift(), update_shift=self._shift(),
-            gradient_key=self._key(), update_key=self._key(), index=0, wide=wide,
+            beats=n, applied=int(self.rng.integers(0, 8)), key=self._key(), index=0, wide=wide,
         )  # fmt: skip
         gradient = with_corners(self.rng, shape, 8)
         parameter = with_corners(self.rng, shape, 16 if wide else 8)
@@ -135,12 +134,9 @@ def expected_of(job: Job, config: CoreConfig) -> Expected:
             return spec.apply(job.x, i.shift, draw(i.key, i.index + index)), 0, 0
         case Update():
             g = ((job.x & 0xFF) ^ 0x80) - 0x80
-            rule = UpdateRule(width=16 if i.wide else 8, momentum_exponent=0,
-                              update_shift=i.update_shift)  # fmt: skip
-            p, v, u = update(
-                job.x >> 16, job.y, g, i.gradient_shift, rule,
-                gradient_key=i.gradient_key, update_key=i.update_key,
-            )  # fmt: skip
+            bits = 16 if i.wide else 8
+            rule = UpdateRule(width=bits, momentum_width=bits, fraction=i.applied, slower=0)
+            p, v, u = update(job.x >> 16, job.y, g, 0, rule, key=i.key)
             high = p & 0xFFFF if i.wide else (p & 0xFF) << 8 | u & 0xFF
             return (high << 16 | v & 0xFFFF).astype(np.int32).astype(np.int64), 0, 0
         case Loss():

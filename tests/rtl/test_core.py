@@ -71,9 +71,7 @@ def test_results_do_not_depend_on_lanes(job_maker: Any) -> None:
     for columns in (1, 2, 3):
         beats = 6 // columns
         lanes = (beats, columns)
-        instruction = Update(
-            beats=beats, gradient_shift=-4, update_shift=9, gradient_key=5, update_key=6, index=77
-        )
+        instruction = Update(beats=beats, applied=6, key=6, index=77)
         (outcome,) = run(
             small(1, columns), [Job(instruction, x=x.reshape(lanes), y=y.reshape(lanes))]
         )
@@ -92,10 +90,7 @@ ILLEGAL = [
     (Quantize(beats=0), Error.FIELD),
     (Quantize(beats=8), Error.FIELD),
     (Shift(beats=0, shift=1), Error.FIELD),
-    (
-        Update(beats=0, gradient_shift=0, update_shift=0, gradient_key=0, update_key=0),
-        Error.FIELD,
-    ),
+    (Update(beats=0, applied=0, key=0), Error.FIELD),
     (Loss(classes=1, label=0, exponent=8), Error.FIELD),
     (Loss(classes=12, label=0, exponent=8), Error.FIELD),
     (Loss(classes=3, label=3, exponent=8), Error.FIELD),
@@ -118,7 +113,7 @@ def test_unused_bits_of_the_instruction_are_ignored(job_maker: Any, expected: An
     config = small(2, 2)
     job = job_maker(config, seed=3).shift(2)
     word = job.instruction.pack()
-    for name in ("wide", "pre", "update_shift", "update_key"):
+    for name in ("wide", "pre", "applied"):
         field = INSTRUCTION_FIELDS[name]
         word |= ((1 << field.width) - 1) << field.offset
     plain, noisy = run(config, [job, Job(word, x=job.x)])

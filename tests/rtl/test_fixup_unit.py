@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from golden.gradients import Learned
-from golden.layers import MultiplierLayer, add_bias
-from golden.optimizer import UpdateRule
+from golden.layers import MultiplierLayer, add_bias, used_multiplier
+from golden.optimizer import SCALAR
 from golden.values import Value
 from rtl.fixup_unit import FixupUnit
 
@@ -16,14 +16,16 @@ from rtl.fixup_unit import FixupUnit
 def test_it_is_goldens_layers(idle: float, channels: Any, corners: Any) -> None:
     rng = np.random.default_rng(3)
     unit = FixupUnit(count_bits=8)
-    work = []
+    work, multipliers = [], []
     for count in (1, 2, 7, 60, 4, 9, 255, 3):
-        multiplier, bias = corners(rng, (2,), 16).tolist()
+        multiplier, bias = corners(rng, (2,), 16)
+        multipliers.append(multiplier)
+        codes, _ = used_multiplier(np.array([multiplier]))
         begin = {
             "backward": int(rng.integers(0, 2)),
             "count": count,
-            "multiplier": multiplier,
-            "bias": bias,
+            "multiplier": codes.item(),
+            "bias": bias.item(),
             "shift": int(
                 rng.choice([-128, -17, -15, -1, 0, 1, 5, 16, 127, *rng.integers(-16, 20, 9)])
             ),
@@ -32,9 +34,8 @@ def test_it_is_goldens_layers(idle: float, channels: Any, corners: Any) -> None:
         work.append((begin, {"x": x, "saved": saved}, 1))
     assert len({begin["backward"] for begin, _, _ in work}) == 2
     runs = channels(unit, work, idle=idle, seed=1)
-    for (begin, columns, _), run in zip(work, runs, strict=True):
-        rule = UpdateRule(width=16, momentum_exponent=0, update_shift=6)
-        learned = Learned.fresh(np.array([begin["multiplier"]]), 14, rule)
+    for (begin, columns, _), multiplier, run in zip(work, multipliers, runs, strict=True):
+        learned = Learned.fresh(np.array([multiplier]), 14, SCALAR)
         layer = MultiplierLayer("scale", learned)
         x, saved = (columns[name][None, None].astype(np.int32) for name in ("x", "saved"))
         # The bias's exponent is 12: this sample's makes the shift what it is.

@@ -46,10 +46,8 @@ INSTRUCTIONS = st.one_of(
     st.builds(
         Update,
         beats=U16,
-        gradient_shift=S8,
-        update_shift=S8,
-        gradient_key=U32,
-        update_key=U32,
+        applied=st.integers(0, 7),
+        key=U32,
         index=U24,
         wide=st.booleans(),
     ),
@@ -84,14 +82,12 @@ def test_a_word_of_each_opcode() -> None:
     assert (
         Update(
             beats=1,
-            gradient_shift=2,
-            update_shift=3,
-            gradient_key=4,
-            update_key=5,
+            applied=3,
+            key=4,
             index=6,
             wide=True,
         ).pack()
-        == 0x0000_0005_0000_0004_0000_0603_0200_0124
+        == 0x0000_0000_0000_0004_0000_0603_0000_0124
     )
     assert Loss(classes=10, label=7, exponent=9, bias_shift=-3).pack() == 0x07FD_0900_0A05
 

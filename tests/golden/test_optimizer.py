@@ -1,0 +1,70 @@
+"""Momentum and update: what goes into a parameter comes out of the momentum."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from golden.optimizer import MAX_HALVINGS, MOMENTUM_SHIFT, SCALAR, WEIGHT, UpdateRule, update
+
+RULES = pytest.mark.parametrize("rule", [WEIGHT, SCALAR], ids=["weight", "scalar"])
+HALVINGS = range(MAX_HALVINGS + 1)
+
+
+@RULES
+@pytest.mark.parametrize("halvings", HALVINGS)
+def test_parameter_and_momentum_together_lose_the_gradient_exactly(
+    rule: UpdateRule, halvings: int
+) -> None:
+    rng = np.random.default_rng(halvings)
+    applied = rule.applied_shift(halvings)
+    p = rng.integers(-40, 41, 500)
+    v = rng.integers(-20, 21, 500)
+    for step in range(50):
+        # Small, so that nothing saturates.
+        g = np.where(np.abs(v) < 124, rng.integers(-2, 3, 500), 0)
+        new, left, u = update(p, v, g, halvings, rule, key=step)
+        assert ((new << applied) - left == (p << applied) - v - g).all()
+        assert (new == p - u).all()
+        p, v = new, left
+
+
+def test_rounding_errors_do_not_add_up() -> None:
+    """After many steps a weight is within one step of where exact arithmetic has it."""
+    rng = np.random.default_rng(0)
+    start = rng.integers(-60, 61, 400)
+    p, v = start, np.zeros(400, dtype=np.int64)
+    applied = WEIGHT.applied_shift(0)
+    given = np.zeros(400)
+    for step in range(2000):
+        # A slow walk there and back, of less than a quarter of the momentum's LSB a step.
+        g = (rng.random(400) < 0.2) * (1 if step < 1000 else -1)
+        given += g
+        p, v, _ = update(p, v, g, 0, WEIGHT, key=step)
+    exact = start - given / 2**applied
+    assert np.abs(p - exact).max() <= 127 / 2**applied
+    assert np.abs(p - exact).mean() < 1.0
+
+
+@pytest.mark.parametrize("halvings", HALVINGS)
+def test_every_momentum_of_8_bits_against_the_equations(halvings: int) -> None:
+    a = WEIGHT.applied_shift(halvings)
+    v, g = (x.reshape(-1) for x in np.meshgrid(np.arange(-127, 128), np.arange(-127, 128)))
+    p = np.resize(np.arange(-127, 128), v.shape)
+    new, left, u = update(p, v, g, halvings, WEIGHT, key=7)
+    total = np.clip(v + g, -127, 127)
+    low = np.floor(total / 2 ** (a + MOMENTUM_SHIFT))
+    assert ((u == low) | (u == low + 1)).all()
+    assert (left == np.clip(total - u * 2**a, -127, 127)).all()
+    assert (new == np.clip(p - u, -127, 127)).all()
+    # The update is right in the mean.
+    mean = (u - total / 2 ** (a + MOMENTUM_SHIFT)).mean()
+    assert abs(mean) < 4 * 0.5 / np.sqrt(v.size)
+
+
+def test_a_halving_moves_a_parameter_half_as_far() -> None:
+    v = np.full(20000, 100)
+    g = np.zeros(20000, dtype=np.int64)
+    moved = [update(g, v, g, h, WEIGHT, key=3)[2].mean() for h in HALVINGS]
+    for one, half in itertools.pairwise(moved):
+        assert half == pytest.approx(one / 2, abs=0.02)
