@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Const, Value
+from amaranth.lib import wiring
 from amaranth.sim import Simulator
 from numpy.random import Generator
 
@@ -194,6 +196,15 @@ def expected() -> Callable[[Job, CoreConfig], Expected]:
     return expected_of
 
 
+def ports_of(dut: Any) -> dict[str, tuple[Value, bool]]:
+    """Ports of a component as in its Verilog, and whether they are inputs."""
+    return {
+        "__".join(map(str, path)): (Value.cast(value), member.flow == wiring.In)
+        for path, member, value in dut.signature.flatten(dut)
+        if not isinstance(Value.cast(value), Const)
+    }
+
+
 @dataclass
 class ChannelRun:
     """What a normalisation unit gave for one channel, and how long it took."""
@@ -210,11 +221,13 @@ def through_channels(
     extremes: list[list[tuple[int, int]]] | None = None,
     idle: float = 0.0,
     seed: int = 0,
+    trace: list[dict[str, int]] | None = None,
 ) -> list[ChannelRun]:
     """Give a unit its channels: what begins each, columns of its elements, number of passes.
 
     The source pauses with probability `idle`. Payloads are rubbish where they are not valid.
-    `extremes` goes to a unit that takes them, channel by channel.
+    `extremes` goes to a unit that takes them, channel by channel. `trace` gets all ports in every
+    cycle.
     """
     rng = np.random.default_rng(seed)
     simulator = Simulator(dut)
@@ -273,6 +286,13 @@ def through_channels(
                     offered = False
                 finished = ctx.get(dut.i_channel.ready)
                 run.cycles += 1
+                if trace is not None:
+                    trace.append(
+                        {
+                            name: ctx.get(port) & ((1 << len(port)) - 1)
+                            for name, (port, _) in ports_of(dut).items()
+                        }
+                    )
                 await ctx.tick()
                 if finished:
                     break
@@ -287,3 +307,8 @@ def through_channels(
 @pytest.fixture
 def channels() -> Callable[..., list[ChannelRun]]:
     return through_channels
+
+
+@pytest.fixture
+def ports() -> Callable[[Any], dict[str, tuple[Value, bool]]]:
+    return ports_of
