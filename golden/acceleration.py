@@ -115,6 +115,9 @@ def over_samples(
     loop: Callable[..., object], samples: int, elements: int, *arguments: object
 ) -> None:
     """Run `loop(first, last, *arguments)` over all samples, in parts if that is worth it."""
+    if _Threads.count == 1:
+        loop(0, samples, *arguments)
+        return
     parts = min(_Threads.count, samples, max(elements // _WORTH_SPLITTING, 1))
     if parts == 1 or _Threads.pool is None:
         loop(0, samples, *arguments)

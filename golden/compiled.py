@@ -14,6 +14,8 @@ from golden.formats import Integers
 __all__ = [
     "add_bias",
     "align",
+    "alignment",
+    "collect",
     "dot",
     "gather",
     "join",
@@ -41,8 +43,17 @@ def _flat(values: NDArray) -> NDArray:
     return np.ascontiguousarray(values).reshape(len(values), 1, -1)
 
 
+def _rows(values: NDArray) -> NDArray:
+    """(samples, elements) in the order of `_flat`."""
+    if values.dtype.itemsize > 4:
+        values = values.astype(np.int32)
+    if values.ndim == 4:
+        values = values.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(values).reshape(len(values), -1)
+
+
 def _shaped(flat: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """Undo `_flat`."""
+    """Undo `_flat` or `_rows`."""
     if len(shape) == 4:
         samples, channels, height, width = shape
         return flat.reshape(samples, height, width, channels).transpose(0, 3, 1, 2)
@@ -56,20 +67,24 @@ def _each(values: NDArray) -> _Wide:
 
 def largest(values: Integers) -> _Wide:
     """max|values| a sample."""
-    flat = _flat(values)
+    flat = _rows(values)
     magnitude = _each(flat)
     over_samples(loops.largest, len(flat), flat.size, flat, magnitude)
     return magnitude
 
 
-def quantize(values: Integers, magnitude: _Wide | None) -> tuple[Integers, _Wide, _Wide]:
-    """8-bit codes, right shifts and max|values| a sample; the last is taken if it is known."""
-    flat = _flat(values)
-    known = magnitude is not None
-    largest = _each(flat) if magnitude is None else magnitude
-    codes, shift = np.empty(flat.shape, dtype=np.int8), _each(flat)
-    over_samples(loops.quantize, len(flat), flat.size, flat, known, largest, codes, shift)
-    return _shaped(codes, values.shape), shift, largest
+def quantize(
+    values: Integers, exponent: _Wide, magnitude: _Wide | None, zero_exponent: int
+) -> tuple[Integers, _Wide, _Wide]:
+    """8-bit codes, their exponents and max|codes|; max|values| is taken if it is known."""
+    flat = _rows(values)
+    codes = np.empty(flat.shape, dtype=np.int8)
+    new, top = np.empty((2, len(flat)), dtype=np.int64)
+    over_samples(
+        loops.quantize, len(flat), flat.size, flat, exponent, zero_exponent,
+        magnitude is not None, exponent if magnitude is None else magnitude, codes, new, top,
+    )  # fmt: skip
+    return _shaped(codes, values.shape), new, top
 
 
 def quantize_gradient(values: Integers, shift: int, key: int) -> Integers:
@@ -80,22 +95,27 @@ def quantize_gradient(values: Integers, shift: int, key: int) -> Integers:
     return codes.reshape(values.shape)
 
 
-def add_bias(values: Integers, bias: Integers, shift: _Wide, limit: int) -> tuple[Integers, _Wide]:
-    """Values plus biases shifted by sample, within `limit`; and the largest magnitudes."""
-    flat = _flat(values)
+def add_bias(
+    values: Integers, bias: Integers, exponents: tuple[int, _Wide], limit: int
+) -> tuple[Integers, _Wide]:
+    """Values plus biases brought to their exponents, within `limit`; and the largest magnitudes.
+
+    `exponents` are the bias's and the samples'.
+    """
+    scalar = bias.size == 1
+    flat = _rows(values) if scalar else _flat(values)
     out = np.empty(flat.shape, dtype=np.int8 if limit <= 127 else np.int32)
     magnitude = _each(flat)
-    scalar = bias.size == 1
     over_samples(
         loops.add_scalar if scalar else loops.add_channels, len(flat), flat.size, flat,
-        bias.item() if scalar else bias, shift, limit, out, magnitude,
+        bias.item() if scalar else bias, exponents, limit, out, magnitude,
     )  # fmt: skip
     return _shaped(out, values.shape), magnitude
 
 
 def rectify(values: Integers) -> tuple[Integers, NDArray[np.bool_], _Wide]:
     """ReLU, where it was positive, and the largest magnitudes."""
-    flat = _flat(values)
+    flat = _rows(values)
     out, positive = np.empty_like(flat), np.empty(flat.shape, dtype=np.bool_)
     magnitude = _each(flat)
     over_samples(loops.rectify, len(flat), flat.size, flat, out, positive, magnitude)
@@ -104,26 +124,46 @@ def rectify(values: Integers) -> tuple[Integers, NDArray[np.bool_], _Wide]:
 
 def mask(values: Integers, positive: NDArray[np.bool_]) -> tuple[Integers, _Wide]:
     """Values where `positive`, zero elsewhere, and the largest magnitudes."""
-    flat = _flat(values)
+    flat = _rows(values)
     out, magnitude = np.empty_like(flat), _each(flat)
-    over_samples(loops.mask, len(flat), flat.size, flat, _flat(positive), out, magnitude)
+    over_samples(loops.mask, len(flat), flat.size, flat, _rows(positive), out, magnitude)
     return _shaped(out, values.shape), magnitude
 
 
 def scale(values: Integers, factor: int) -> tuple[Integers, _Wide]:
     """Codes times one 8-bit number, and the largest magnitudes."""
-    flat = _flat(values)
+    flat = _rows(values)
     out, magnitude = np.empty(flat.shape, dtype=np.int32), _each(flat)
     over_samples(loops.scale, len(flat), flat.size, flat, factor, out, magnitude)
     return _shaped(out, values.shape), magnitude
 
 
-def join(a: Integers, b: Integers, shift_a: _Wide, shift_b: _Wide) -> tuple[Integers, _Wide]:
-    """Saturated sum of two tensors, each shifted by sample, and the largest magnitudes."""
-    flat, other = _flat(a), _flat(b)
-    out, magnitude = np.empty(flat.shape, dtype=np.int32), _each(flat)
-    over_samples(loops.join, len(flat), flat.size, flat, other, shift_a, shift_b, out, magnitude)
-    return _shaped(out, a.shape), magnitude
+def join(
+    a: Integers, b: Integers, exponents: tuple[_Wide, _Wide], magnitudes: tuple[_Wide, _Wide],
+    room: int,
+) -> tuple[Integers, _Wide, _Wide]:  # fmt: skip
+    """Saturated sum of two tensors at common exponents, these, and the largest magnitudes."""
+    flat, other = _rows(a), _rows(b)
+    out = np.empty(flat.shape, dtype=np.int32)
+    common, magnitude = np.empty((2, len(flat)), dtype=np.int64)
+    over_samples(
+        loops.join, len(flat), flat.size, flat, other, exponents, magnitudes, room, common, out,
+        magnitude,
+    )  # fmt: skip
+    return _shaped(out, a.shape), common, magnitude
+
+
+def alignment(exponent: _Wide, other: Integers | int, magnitude: _Wide) -> tuple[_Wide, int]:
+    """Right shifts that bring samples that are not zero to their least exponent; and that."""
+    shift = np.empty_like(exponent)
+    others = np.atleast_1d(np.asarray(other, dtype=np.int64))
+    return shift, loops.alignment(exponent, others, magnitude, shift)
+
+
+def collect(sums: _Wide, exponent: _Wide) -> tuple[NDArray[np.int64], int]:
+    """Total of sums with exponents of their own, shape (1,), and its exponent."""
+    total, common = loops.collect(sums, exponent)
+    return np.array([total]), common
 
 
 def align(codes: Integers, shift: _Wide, key: int) -> Integers:
@@ -136,7 +176,7 @@ def align(codes: Integers, shift: _Wide, key: int) -> Integers:
 
 def sums(values: Integers) -> _Wide:
     """Sum a sample."""
-    flat = _flat(values)
+    flat = _rows(values)
     out = _each(flat)
     over_samples(loops.sums, len(flat), flat.size, flat, out)
     return out
@@ -144,9 +184,9 @@ def sums(values: Integers) -> _Wide:
 
 def dot(a: Integers, b: Integers) -> _Wide:
     """Sum a sample of products of codes."""
-    flat = _flat(a)
+    flat = _rows(a)
     out = _each(flat)
-    over_samples(loops.dot, len(flat), flat.size, flat, _flat(b), out)
+    over_samples(loops.dot, len(flat), flat.size, flat, _rows(b), out)
     return out
 
 

@@ -60,13 +60,13 @@ class ConvolutionLayer(ProductLayer):
         """Error times weights: a convolution of the errors, in phases, with flipped weights."""
         groups = zip(self._groups(error.integers), self._weights(), strict=True)
         products = [self._backward_data(errors, weights) for errors, weights in groups]
-        self.back_product = _joined(products).transpose(0, 3, 1, 2)
-        return [Value(self.back_product, error.exponent + self.weight.exponent)]
+        product = _joined(products).transpose(0, 3, 1, 2)
+        return [Value(product, error.exponent + self.weight.exponent)]
 
     def _backward_data(self, errors: NDArray, weights: NDArray) -> NDArray[np.int32]:
         """(samples, height, width, in/groups) of one group."""
         channels = weights.shape[-1]
-        phases = list(self._geometry.phases())
+        phases = self._geometry.phases
         convolved = (
             _convolve(
                 errors,

@@ -88,6 +88,11 @@ def align_errors(errors: Value, other_exponent: Integers | int, key: int) -> tup
     -------
     codes of `errors`' shape and the common exponent.
     """
+    loops = compiled(errors.integers.size)
+    if loops:
+        shift, common = loops.alignment(errors.exponent, other_exponent, errors.largest())
+        aligned = loops.align(errors.integers, shift, key) if shift.any() else errors.integers
+        return aligned, common
     total = errors.exponent + other_exponent
     live = errors.largest() > 0
     common = int(total[live].min()) if live.any() else 0
@@ -95,9 +100,6 @@ def align_errors(errors: Value, other_exponent: Integers | int, key: int) -> tup
     shift = np.where(live, total - common, 0)
     if not shift.any():
         return errors.integers, common
-    loops = compiled(errors.integers.size)
-    if loops:
-        return loops.align(errors.integers, shift, key), common
     # Numbered in the order of the shape, kept in the order of the errors' memory.
     index = np.empty_like(errors.integers, dtype=np.int32)
     index[...] = np.arange(index.size, dtype=np.int32).reshape(index.shape)
@@ -112,6 +114,9 @@ def sum_samples(sums: Integers, exponent: Integers) -> Gradient:
     `sums` is (samples,) or (samples, channels), `exponent` (samples,): samples come to the coarsest
     exponent among those with a sum that is not zero, rounding half up.
     """
+    loops = compiled(sums.size)
+    if loops and sums.ndim == 1:
+        return Gradient(*loops.collect(sums, exponent))
     rows = sums.reshape(len(sums), -1)
     live = rows.any(axis=1)
     common = int(exponent[live].min()) if live.any() else 0

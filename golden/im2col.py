@@ -9,6 +9,7 @@ the taps, and none multiplies by a zero that the stride put between.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +67,13 @@ class Windows:
         """Rows of the matrix."""
         return samples * self.positions[0] * self.positions[1]
 
-    def phases(self) -> Iterator[Phase]:
+    @property
+    def phases(self) -> tuple[Phase, ...]:
         """Phases of backward-data; input positions that no tap reaches are in none of them."""
+        return _phases(self)
+
+    def find_phases(self) -> Iterator[Phase]:
+        """Work them out."""
         for rows, ys, (tall, y_step, y) in self._axis_phases(0):
             for columns, xs, (wide, x_step, x) in self._axis_phases(1):
                 windows = Windows(
@@ -130,3 +136,8 @@ class Windows:
             for ky, kx, inside, outside in self._taps():
                 rows[:, outside[0], outside[1], ky, kx] = planes[:, inside[0], inside[1]]
         return into.reshape(self.rows(samples), -1)
+
+
+@lru_cache(maxsize=256)
+def _phases(windows: Windows) -> tuple[Phase, ...]:
+    return tuple(windows.find_phases())

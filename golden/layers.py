@@ -21,6 +21,7 @@ from golden.values import Value, channels_last_zeros, join, per_sample
 __all__ = [
     "BIAS_EXPONENT",
     "MULTIPLIER_EXPONENT",
+    "NOTHING",
     "AddLayer",
     "BiasLayer",
     "IntegerLayer",
@@ -42,6 +43,9 @@ MULTIPLIER_EXPONENT = 14
 
 _MAX32 = (1 << 31) - 1
 
+NOTHING: Integers = np.empty(0, dtype=np.int32)
+"""In place of a tensor that is not kept."""
+
 Keys = Callable[[str], int]
 """Random key of one of a layer's tensors, by what it is drawn for."""
 
@@ -61,11 +65,12 @@ def add_bias(value: Value, bias: Integers) -> Value:
     `bias` is (1,) or one a channel: it broadcasts against dimension 1.
     """
     limit = 127 if value.is_codes else _MAX32
-    shift = BIAS_EXPONENT - value.exponent
     loops = compiled(value.integers.size)
     if loops:
-        total, magnitude = loops.add_bias(value.integers, bias, shift, limit)
+        exponents = BIAS_EXPONENT, value.exponent
+        total, magnitude = loops.add_bias(value.integers, bias, exponents, limit)
         return Value(total, value.exponent, value.is_codes, magnitude)
+    shift = BIAS_EXPONENT - value.exponent
     shaped = bias.reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
     aligned = rounding_shift(shaped, per_sample(shift, value.integers)).astype(np.int64)
     # Clipped before the sum instead of behind it, so that 32 bits hold everything.
@@ -119,7 +124,7 @@ class ProductLayer(IntegerLayer):
     def __init__(self, name: str, weight: Learned, bias: Learned | None) -> None:
         super().__init__(name)
         self.weight, self.bias = weight, bias
-        self.product: Integers = np.empty(0, dtype=np.int64)
+        self.product: Integers = NOTHING
         self.aligned: dict[str, Integers] = {}
 
     @property
@@ -165,8 +170,8 @@ class LinearLayer(ProductLayer):
 
     def backward(self, error: Value) -> list[Value]:
         """Error times the weights."""
-        self.back_product = matmul(error.integers, self.weight.values)
-        return [Value(self.back_product, error.exponent + self.weight.exponent)]
+        product = matmul(error.integers, self.weight.values)
+        return [Value(product, error.exponent + self.weight.exponent)]
 
     def _weight_product(self, aligned: Integers) -> Integers:
         return matmul(aligned.T, self._input.integers)

@@ -1,21 +1,24 @@
 """Compiled loops over samples: what `golden.formats`, `values` and `randomness` specify in NumPy.
 
 Each loop does one operation on the samples `first` to `last` of arrays of shape (samples,
-positions, channels), so that ranges of samples may run in threads; results are written into
-arrays that the caller made. Integers are kept in 32 bits by casts, because numba computes in 64
-otherwise. Nothing but `golden.compiled` imports this file: it needs numba, which takes a second.
+elements), or (samples, positions, channels) where it needs to know, so that ranges of samples may
+run in threads; results are written into arrays that the caller made. Integers are kept in 32 bits
+by casts, because numba computes in 64 otherwise. Nothing but `golden.compiled` imports this file:
+it needs numba, which takes a second.
 """
 
 import numpy as np
 from numba import njit
 
-from golden.formats import LEFT_SHIFT_MAX
+from golden.formats import EXPONENT_MAX, EXPONENT_MIN, LEFT_SHIFT_MAX
 from golden.randomness import MAX_INDEX, ROUND_KEY_BITS
 
 __all__ = [
     "add_channels",
     "add_scalar",
     "align",
+    "alignment",
+    "collect",
     "dot",
     "gather",
     "join",
@@ -39,11 +42,10 @@ def _largest(values):
     """max|values| of one sample."""
     high = np.int32(0)
     low = np.int32(0)
-    for p in range(values.shape[0]):
-        for c in range(values.shape[1]):
-            value = np.int32(values[p, c])
-            high = max(high, value)
-            low = min(low, value)
+    for i in range(values.shape[0]):
+        value = np.int32(values[i])
+        high = max(high, value)
+        low = min(low, value)
     return max(np.int64(high), -np.int64(low))
 
 
@@ -94,21 +96,27 @@ def largest(first, last, values, magnitude):
 
 
 @_compile
-def quantize(first, last, values, known, magnitude, codes, shift):
-    """`golden.values.quantize_samples`; `known`: `magnitude` holds max|values| already."""
+def quantize(
+    first, last, values, exponent, zero_exponent, known, magnitude, codes, new_exponent, top
+):
+    """`golden.values.quantize_samples`; `known`: `magnitude` holds max|values| already.
+
+    `top` becomes max|codes|.
+    """
     for n in range(first, last):
-        if not known:
-            magnitude[n] = _largest(values[n])
+        largest = magnitude[n] if known else _largest(values[n])
         excess = 0
-        while magnitude[n] >> excess > 127:
+        while largest >> excess > 127:
             excess += 1
-        shift[n] = excess
+        new = exponent[n] - excess if largest else zero_exponent
+        new_exponent[n] = min(max(new, EXPONENT_MIN), EXPONENT_MAX)
         begin = np.int32(max(excess - 1, 0))
         end = np.int32(min(excess, 1))
-        for p in range(values.shape[1]):
-            for c in range(values.shape[2]):
-                rounded = np.int32(np.int32(np.int32(values[n, p, c]) >> begin) + end) >> end
-                codes[n, p, c] = _clip(np.int32(rounded), np.int32(127))
+        for i in range(values.shape[1]):
+            rounded = np.int32(np.int32(np.int32(values[n, i]) >> begin) + end) >> end
+            codes[n, i] = _clip(np.int32(rounded), np.int32(127))
+        # Not in the loop above, which would become three times as slow.
+        top[n] = _largest(codes[n])
 
 
 @_compile
@@ -126,15 +134,15 @@ def quantize_gradient(values, shift, key, codes):
 
 
 @_compile
-def add_channels(first, last, values, bias, shift, limit, out, magnitude):
-    """`golden.layers.add_bias` with one bias a channel."""
+def add_channels(first, last, values, bias, exponents, limit, out, magnitude):
+    """`golden.layers.add_bias` with one bias a channel; `exponents`: the bias's, the values'."""
     channels = values.shape[2]
     aligned = np.empty(channels, np.int32)
     low = np.empty(channels, np.int32)
     high = np.empty(channels, np.int32)
     for n in range(first, last):
         for c in range(channels):
-            wide = _half_up(np.int64(bias[c]), shift[n])
+            wide = _half_up(np.int64(bias[c]), exponents[0] - exponents[1][n])
             # Clipped before the sum instead of behind it, so that 32 bits hold everything.
             low[c] = _clip(-limit - wide, 0x7FFFFFFF)
             high[c] = _clip(limit - wide, 0x7FFFFFFF)
@@ -151,21 +159,20 @@ def add_channels(first, last, values, bias, shift, limit, out, magnitude):
 
 
 @_compile
-def add_scalar(first, last, values, bias, shift, limit, out, magnitude):
+def add_scalar(first, last, values, bias, exponents, limit, out, magnitude):
     """`golden.layers.add_bias` with one bias for all."""
     for n in range(first, last):
-        wide = _half_up(np.int64(bias), shift[n])
+        wide = _half_up(np.int64(bias), exponents[0] - exponents[1][n])
         low = np.int32(_clip(-limit - wide, 0x7FFFFFFF))
         high = np.int32(_clip(limit - wide, 0x7FFFFFFF))
         aligned = np.int32(wide)
         top = np.int32(0)
         bottom = np.int32(0)
-        for p in range(values.shape[1]):
-            for c in range(values.shape[2]):
-                total = np.int32(min(max(np.int32(values[n, p, c]), low), high) + aligned)
-                top = max(top, total)
-                bottom = min(bottom, total)
-                out[n, p, c] = total
+        for i in range(values.shape[1]):
+            total = np.int32(min(max(np.int32(values[n, i]), low), high) + aligned)
+            top = max(top, total)
+            bottom = min(bottom, total)
+            out[n, i] = total
         magnitude[n] = max(np.int64(top), -np.int64(bottom))
 
 
@@ -174,13 +181,12 @@ def rectify(first, last, values, out, positive, magnitude):
     """ReLU, where it was positive, and the largest."""
     for n in range(first, last):
         top = np.int32(0)
-        for p in range(values.shape[1]):
-            for c in range(values.shape[2]):
-                value = np.int32(values[n, p, c])
-                positive[n, p, c] = value > 0
-                value = max(value, np.int32(0))
-                top = max(top, value)
-                out[n, p, c] = value
+        for i in range(values.shape[1]):
+            value = np.int32(values[n, i])
+            positive[n, i] = value > 0
+            value = max(value, np.int32(0))
+            top = max(top, value)
+            out[n, i] = value
         magnitude[n] = top
 
 
@@ -190,12 +196,11 @@ def mask(first, last, values, positive, out, magnitude):
     for n in range(first, last):
         top = np.int32(0)
         bottom = np.int32(0)
-        for p in range(values.shape[1]):
-            for c in range(values.shape[2]):
-                value = np.int32(np.int32(values[n, p, c]) * np.int32(positive[n, p, c]))
-                top = max(top, value)
-                bottom = min(bottom, value)
-                out[n, p, c] = value
+        for i in range(values.shape[1]):
+            value = np.int32(np.int32(values[n, i]) * np.int32(positive[n, i]))
+            top = max(top, value)
+            bottom = min(bottom, value)
+            out[n, i] = value
         magnitude[n] = max(np.int64(top), -np.int64(bottom))
 
 
@@ -206,40 +211,91 @@ def scale(first, last, values, factor, out, magnitude):
     for n in range(first, last):
         top = np.int32(0)
         bottom = np.int32(0)
-        for p in range(values.shape[1]):
-            for c in range(values.shape[2]):
-                value = np.int32(np.int32(values[n, p, c]) * multiplier)
-                top = max(top, value)
-                bottom = min(bottom, value)
-                out[n, p, c] = value
+        for i in range(values.shape[1]):
+            value = np.int32(np.int32(values[n, i]) * multiplier)
+            top = max(top, value)
+            bottom = min(bottom, value)
+            out[n, i] = value
         magnitude[n] = max(np.int64(top), -np.int64(bottom))
 
 
 @_compile
-def join(first, last, a, b, shift_a, shift_b, out, magnitude):
-    """Sum of two tensors, each first shifted (left if negative) to the common exponent."""
+def _bit_length(magnitude):
+    bits = 0
+    while magnitude >> bits:
+        bits += 1
+    return bits
+
+
+@_compile
+def join(first, last, a, b, exponents, magnitudes, room, common, out, magnitude):
+    """`golden.values.join` of two tensors; `room`: bits that an aligned operand may have."""
     limit = np.int64(0x7FFFFFFF)
     for n in range(first, last):
-        # Left shifts fit 30 bits (`golden.values.join`); operands of zeros shift as they like.
-        left_a = np.int32(min(max(-shift_a[n], 0), LEFT_SHIFT_MAX))
-        left_b = np.int32(min(max(-shift_b[n], 0), LEFT_SHIFT_MAX))
-        begin_a = np.int32(min(max(shift_a[n] - 1, 0), 31))
-        begin_b = np.int32(min(max(shift_b[n] - 1, 0), 31))
-        end_a = np.int32(min(max(shift_a[n], 0), 1))
-        end_b = np.int32(min(max(shift_b[n], 0), 1))
+        top_a = _bit_length(magnitudes[0][n])
+        top_b = _bit_length(magnitudes[1][n])
+        exponent_a = exponents[0][n]
+        exponent_b = exponents[1][n]
+        finest = max(exponent_a if top_a else EXPONENT_MIN, exponent_b if top_b else EXPONENT_MIN)
+        new = finest
+        if top_a:
+            new = min(new, exponent_a + min(LEFT_SHIFT_MAX, room - top_a))
+        if top_b:
+            new = min(new, exponent_b + min(LEFT_SHIFT_MAX, room - top_b))
+        common[n] = new
+        shift_a = exponent_a - new
+        shift_b = exponent_b - new
+        # Left shifts fit 30 bits, as just arranged; operands of zeros shift as they like.
+        left_a = np.int32(min(max(-shift_a, 0), LEFT_SHIFT_MAX))
+        left_b = np.int32(min(max(-shift_b, 0), LEFT_SHIFT_MAX))
+        begin_a = np.int32(min(max(shift_a - 1, 0), 31))
+        begin_b = np.int32(min(max(shift_b - 1, 0), 31))
+        end_a = np.int32(min(max(shift_a, 0), 1))
+        end_b = np.int32(min(max(shift_b, 0), 1))
         top = np.int32(0)
         bottom = np.int32(0)
-        for p in range(a.shape[1]):
-            for c in range(a.shape[2]):
-                x = np.int32(np.int32(np.int32(a[n, p, c]) >> begin_a) + end_a) >> end_a
-                y = np.int32(np.int32(np.int32(b[n, p, c]) >> begin_b) + end_b) >> end_b
-                total = np.int64(np.int32(np.int32(x) << left_a))
-                total += np.int64(np.int32(np.int32(y) << left_b))
-                narrow = np.int32(_clip(total, limit))
-                top = max(top, narrow)
-                bottom = min(bottom, narrow)
-                out[n, p, c] = narrow
+        for i in range(a.shape[1]):
+            x = np.int32(np.int32(np.int32(a[n, i]) >> begin_a) + end_a) >> end_a
+            y = np.int32(np.int32(np.int32(b[n, i]) >> begin_b) + end_b) >> end_b
+            total = np.int64(np.int32(np.int32(x) << left_a))
+            total += np.int64(np.int32(np.int32(y) << left_b))
+            narrow = np.int32(_clip(total, limit))
+            top = max(top, narrow)
+            bottom = min(bottom, narrow)
+            out[n, i] = narrow
         magnitude[n] = max(np.int64(top), -np.int64(bottom))
+
+
+@_compile
+def alignment(exponent, other, magnitude, shift):
+    """`golden.gradients.align_errors`: fill in the right shifts; return the common exponent."""
+    common = np.int64(0)
+    live = False
+    for n in range(exponent.size):
+        total = exponent[n] + other[n if other.size > 1 else 0]
+        if magnitude[n] > 0 and (not live or total < common):
+            common = total
+            live = True
+    for n in range(exponent.size):
+        total = exponent[n] + other[n if other.size > 1 else 0]
+        shift[n] = total - common if magnitude[n] > 0 else 0
+    return common
+
+
+@_compile
+def collect(sums, exponent):
+    """`golden.gradients.sum_samples` of scalars: the total and its exponent."""
+    common = np.int64(0)
+    live = False
+    for n in range(sums.size):
+        if sums[n] != 0 and (not live or exponent[n] < common):
+            common = exponent[n]
+            live = True
+    total = np.int64(0)
+    for n in range(sums.size):
+        if sums[n] != 0:
+            total += _half_up(sums[n], exponent[n] - common)
+    return total, common
 
 
 @_compile
@@ -262,9 +318,8 @@ def sums(first, last, values, out):
     """Sum a sample."""
     for n in range(first, last):
         total = np.int64(0)
-        for p in range(values.shape[1]):
-            for c in range(values.shape[2]):
-                total += np.int64(values[n, p, c])
+        for i in range(values.shape[1]):
+            total += np.int64(values[n, i])
         out[n] = total
 
 
@@ -273,12 +328,8 @@ def dot(first, last, a, b, out):
     """Sum a sample of products of 8-bit codes."""
     for n in range(first, last):
         total = np.int64(0)
-        for p in range(a.shape[1]):
-            # 32 bits hold the products of 2**16 channels and more.
-            row = np.int32(0)
-            for c in range(a.shape[2]):
-                row += np.int32(np.int32(a[n, p, c]) * np.int32(b[n, p, c]))
-            total += row
+        for i in range(a.shape[1]):
+            total += np.int64(np.int32(np.int32(a[n, i]) * np.int32(b[n, i])))
         out[n] = total
 
 

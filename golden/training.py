@@ -14,7 +14,7 @@ from golden.batch import check_codes, check_labels
 from golden.data import INPUT_EXPONENT
 from golden.errors import InputError
 from golden.formats import Integers
-from golden.layers import IntegerLayer, ProductLayer
+from golden.layers import NOTHING, IntegerLayer, ProductLayer
 from golden.loss import ERROR_EXPONENT, softmax_error
 from golden.network import Network
 from golden.optimizer import MAX_HALVINGS
@@ -32,6 +32,14 @@ __all__ = ["DRAWS", "Model", "Trace", "draw_number", "learning_rate_shift"]
 
 Trace = dict[str, Integers]
 """Every tensor of one step under the name `layer.phase.tensor`."""
+
+
+class _Untraced(Trace):
+    """Keeps nothing."""
+
+    def __setitem__(self, name: str, values: Integers) -> None:
+        pass
+
 
 DRAWS = ("weight.E", "weight.G", "weight.U", "bias.E", "bias.G", "bias.U", "multiplier.G",
          "multiplier.U")  # fmt: skip
@@ -77,6 +85,11 @@ class Model:
         self._largest_batch = largest_batch(network)
         self._numbers = {name: number for number, name in enumerate(self.layers)}
         consumers = network.consumers()
+        # What a layer is the last to read need not be kept behind it.
+        self._last_read: dict[str, list[str]] = {}
+        for name, readers in consumers.items():
+            if readers:
+                self._last_read.setdefault(readers[-1], []).append(name)
         # A fork's tensor is kept while its branches run, and a product multiplies 8-bit codes.
         self._coded = {
             name
@@ -107,7 +120,7 @@ class Model:
     def logits(self, codes: Integers) -> tuple[Integers, Integers]:
         """32-bit logits (samples, classes) and their exponents, for 8-bit inputs."""
         check_codes(self.network, codes)
-        value = self._forward(codes, {}, training=False)
+        value = self._forward(codes, _Untraced(), training=False)
         return value.integers, value.exponent
 
     def _forward(self, codes: Integers, trace: Trace, *, training: bool) -> Value:
@@ -117,8 +130,11 @@ class Model:
             own = self.layers[layer.name]
             own.begin(functools.partial(self.key, layer.name) if training else None)
             value = own.forward([values[name] for name in layer.inputs])
+            for name in self._last_read.get(layer.name, ()):
+                del values[name]
             if isinstance(own, ProductLayer):
                 trace[f"{layer.name}.forward.product"] = own.product
+                own.product = NOTHING
             if layer.name in self._coded and not value.is_codes:
                 value = quantize_samples(value, ACTIVATION_ZERO_EXPONENT)
                 trace[f"{layer.name}.forward.A"] = value.integers
@@ -126,7 +142,15 @@ class Model:
             values[layer.name] = value
         return values[self.network.output]
 
-    def step(self, codes: Integers, labels: NDArray[np.int64], k: int, halvings: int = 0) -> Trace:
+    def step(
+        self,
+        codes: Integers,
+        labels: NDArray[np.int64],
+        k: int,
+        halvings: int = 0,
+        *,
+        traced: bool = True,
+    ) -> Trace:
         """Train on one batch and return every tensor of the step.
 
         Parameters
@@ -139,6 +163,9 @@ class Model:
             Right shift of the gradients, from the batch size (`learning_rate_shift`).
         halvings:
             How often the schedule has halved the learning rate, at most `MAX_HALVINGS`.
+        traced:
+            Without it nothing is returned, and what a layer no longer needs makes room for the
+            next: it stays in the cache.
 
         Raises
         ------
@@ -156,7 +183,7 @@ class Model:
                 f"batch must be at most {self._largest_batch} for network {self.network.name!r}, "
                 f"whose weight gradients are sums of 32 bits, not {len(codes)}"
             )
-        trace: Trace = {}
+        trace: Trace = {} if traced else _Untraced()
         logits = self._forward(codes, trace, training=True)
         wide = softmax_error(logits.integers, logits.exponent, labels)
         trace["loss.error"] = wide
@@ -191,7 +218,7 @@ class Model:
         for kind, learned in layer.learned.items():
             name = f"{layer.name}.backward_weight.{kind}"
             if isinstance(layer, ProductLayer):
-                trace[f"{name}.E_aligned"] = layer.aligned[kind]
+                trace[f"{name}.E_aligned"] = layer.aligned.pop(kind)
             trace[f"{name}.product"] = gradients[kind].total
             codes, update = learned.learn(
                 gradients[kind], *rate,

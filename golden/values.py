@@ -91,11 +91,13 @@ def quantize_samples(value: Value, zero_exponent: int) -> Value:
     integers = value.integers
     loops = compiled(integers.size)
     if loops:
-        codes, shift, magnitude = loops.quantize(integers, value.magnitude)
-    else:
-        magnitude = value.largest()
-        shift = np.maximum(bit_length(magnitude) - 7, 0)
-        codes = _NEAREST.apply(integers, per_sample(shift, integers)).astype(np.int8)
+        codes, exponent, largest = loops.quantize(
+            integers, value.exponent, value.magnitude, zero_exponent
+        )
+        return Value(codes, exponent, True, largest)
+    magnitude = value.largest()
+    shift = np.maximum(bit_length(magnitude) - 7, 0)
+    codes = _NEAREST.apply(integers, per_sample(shift, integers)).astype(np.int8)
     exponent = clamp_exponent(np.where(magnitude, value.exponent - shift, zero_exponent))
     return Value(codes, exponent, is_codes=True)
 
@@ -109,6 +111,12 @@ def join(operands: Sequence[Value]) -> Value:
     """
     if len(operands) == 1:
         return operands[0]
+    if len(operands) == 2 and (loops := compiled(operands[0].integers.size)):
+        a, b = operands
+        total, common, magnitude = loops.join(
+            a.integers, b.integers, (a.exponent, b.exponent), (a.largest(), b.largest()), _JOIN_BITS
+        )
+        return Value(total, common, magnitude=magnitude)
     exponents = np.array([value.exponent for value in operands])
     tops = bit_length(np.array([value.largest() for value in operands]))
     finest = np.where(tops > 0, exponents, EXPONENT_MIN).max(axis=0)
@@ -116,9 +124,6 @@ def join(operands: Sequence[Value]) -> Value:
     fits = np.where(tops > 0, exponents + room, finest).min(axis=0)
     common = np.minimum(finest, fits)
     shifts = exponents - common
-    if len(operands) == 2 and (loops := compiled(operands[0].integers.size)):
-        total, magnitude = loops.join(*(value.integers for value in operands), *shifts)
-        return Value(total, common, magnitude=magnitude)
     # Left shifts fit 30 bits, as just arranged; operands of zeros may shift as they like.
     aligned = [
         half_up_shift(value.integers.astype(np.int32), per_sample(shift, value.integers))
