@@ -148,12 +148,13 @@ def half_up_shift(values: Integers, shift: Integers | int) -> Integers:
     count = np.asarray(shift, dtype=np.int64)
     kind = values.dtype
     top = 8 * kind.itemsize - 1
-    # The last of the dropped bits carries: ((x >> (s-1)) + 1) >> 1, and x itself where s is 0.
-    first = np.minimum(np.maximum(count - 1, 0), top).astype(kind)
+    # The last of the dropped bits carries. It is added to the result, not to the operand, whose
+    # type may have no room for it.
     last = (count > 0).astype(kind)
-    result = values >> first
-    result += last
-    result >>= last
+    carry = values >> np.minimum(np.maximum(count - 1, 0), top).astype(kind)
+    carry &= last
+    result = values >> np.minimum(np.maximum(count, 0), top).astype(kind)
+    result += carry
     if count.min(initial=0) < 0:
         result <<= _left(count, kind)
     return result

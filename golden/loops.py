@@ -248,15 +248,19 @@ def join(first, last, a, b, exponents, magnitudes, room, common, out, magnitude)
         # Left shifts fit 30 bits, as just arranged; operands of zeros shift as they like.
         left_a = np.int32(min(max(-shift_a, 0), LEFT_SHIFT_MAX))
         left_b = np.int32(min(max(-shift_b, 0), LEFT_SHIFT_MAX))
-        begin_a = np.int32(min(max(shift_a - 1, 0), 31))
-        begin_b = np.int32(min(max(shift_b - 1, 0), 31))
+        right_a = np.int32(min(max(shift_a, 0), 31))
+        right_b = np.int32(min(max(shift_b, 0), 31))
+        below_a = np.int32(min(max(shift_a - 1, 0), 31))
+        below_b = np.int32(min(max(shift_b - 1, 0), 31))
         end_a = np.int32(min(max(shift_a, 0), 1))
         end_b = np.int32(min(max(shift_b, 0), 1))
         top = np.int32(0)
         bottom = np.int32(0)
         for i in range(a.shape[1]):
-            x = np.int32(np.int32(np.int32(a[n, i]) >> begin_a) + end_a) >> end_a
-            y = np.int32(np.int32(np.int32(b[n, i]) >> begin_b) + end_b) >> end_b
+            x = np.int32(a[n, i])
+            y = np.int32(b[n, i])
+            x = np.int32(np.int32(x >> right_a) + np.int32(np.int32(x >> below_a) & end_a))
+            y = np.int32(np.int32(y >> right_b) + np.int32(np.int32(y >> below_b) & end_b))
             total = np.int64(np.int32(np.int32(x) << left_a))
             total += np.int64(np.int32(np.int32(y) << left_b))
             narrow = np.int32(_clip(total, limit))

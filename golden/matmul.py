@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from golden.acceleration import chosen
 
-__all__ = ["EXACT_REDUCTION", "MATMUL_VARIABLE", "MAX_REDUCTION", "check_reduction", "matmul"]
+__all__ = [
+    "EXACT_REDUCTION",
+    "MATMUL_VARIABLE",
+    "MAX_REDUCTION",
+    "check_reduction",
+    "float32_product",
+    "int8_product",
+    "matmul",
+]
 
 MATMUL_VARIABLE = "EOQ_MATMUL"
 """Environment variable: "float32" or "int8" forces that path; it is chosen otherwise."""
@@ -58,8 +66,11 @@ def matmul(a: NDArray, b: NDArray, out: NDArray[np.int32] | None = None) -> NDAr
     return out
 
 
-def _float32(a: NDArray, b: NDArray, result: NDArray[np.int32]) -> None:
-    """BLAS in pieces: rows that stay in the cache, sums that float32 holds."""
+def float32_product(a: NDArray, b: NDArray, result: NDArray[np.int32]) -> None:
+    """Write `a @ b` of 8-bit codes, by BLAS in pieces.
+
+    Rows stay in the cache, and sums are no longer than float32 holds.
+    """
     m, k = a.shape
     result[...] = 0
     for start in range(0, k, EXACT_REDUCTION):
@@ -72,8 +83,8 @@ def _float32(a: NDArray, b: NDArray, result: NDArray[np.int32]) -> None:
 
 
 @cache
-def _int8() -> _Product | None:
-    """Return the path through PyTorch, or None where there is none that is exact.
+def int8_product() -> _Product | None:
+    """Return what writes `a @ b` of 8-bit codes by PyTorch, or None where that is not exact.
 
     A processor without the instructions may add pairs of products in 16 bits that saturate.
     """
@@ -84,7 +95,7 @@ def _int8() -> _Product | None:
     local = threading.local()
 
     def product(a: NDArray, b: NDArray, result: NDArray[np.int32]) -> None:
-        if not hasattr(local, "limited"):
+        if torch.get_num_threads() != 1 or not hasattr(local, "limited"):
             # Work is split over threads in larger parts than one product; each sets its own.
             torch.set_num_threads(1)
             local.limited = True
@@ -109,7 +120,7 @@ class _Path:
 
     def __init__(self) -> None:
         self.done = 0
-        self.product: _Product = _float32
+        self.product: _Product = float32_product
         self.settled = False
 
     def after(self, products: int) -> _Product:
@@ -120,7 +131,13 @@ class _Path:
                 self.settled = True
             elif choice == "int8" or self.done > _WORTH_IMPORTING:
                 self.settled = True
-                self.product = _int8() or _float32
+                fast = int8_product()
+                if fast is None and choice == "int8":
+                    raise ValueError(
+                        f"{MATMUL_VARIABLE}=int8 requires PyTorch and a processor on which its "
+                        "int8 products are exact"
+                    )
+                self.product = fast or float32_product
         return self.product
 
 

@@ -126,7 +126,7 @@ def join(operands: Sequence[Value]) -> Value:
     shifts = exponents - common
     # Left shifts fit 30 bits, as just arranged; operands of zeros may shift as they like.
     aligned = [
-        half_up_shift(value.integers.astype(np.int32), per_sample(shift, value.integers))
+        half_up_shift(_at_least_32_bits(value.integers), per_sample(shift, value.integers))
         for value, shift in zip(operands, shifts, strict=True)
     ]
     # Rounding up may reach the next power of two.
@@ -145,6 +145,10 @@ def zero_planes(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
     """
     samples, channels, *plane = shape
     return np.zeros((channels, samples, *plane), dtype=dtype).transpose(1, 0, 2, 3)
+
+
+def _at_least_32_bits(values: Integers) -> Integers:
+    return values.astype(np.promote_types(values.dtype, np.int32), copy=False)
 
 
 def channels_last(planes: NDArray) -> NDArray:

@@ -134,6 +134,8 @@ def test_joins(
 @compared
 @given(wide, wide, st.integers(-40, 60), st.integers(-40, 60))
 @example(2**30, 2**30, 0, 0)
+@example(0, LARGEST, 0, 0)
+@example(-LARGEST, LARGEST, 1, 0)
 @example(LARGEST, LARGEST, 3, 3)
 @example(-LARGEST, -LARGEST, 3, 3)
 @example(1, -1, 60, -40)
@@ -143,6 +145,10 @@ def test_joins_at_the_corners(a: int, b: int, exponent_a: int, exponent_b: int) 
         for number, exponent in ((a, exponent_a), (b, exponent_b))
     ]
     agree(lambda: join(operands))
+    # What 64 bits hold, 32 must not lose.
+    wide = [Value(o.integers.astype(np.int64), o.exponent) for o in operands]
+    with specification():
+        assert (join(wide).integers == join(operands).integers).all()
 
 
 @compared

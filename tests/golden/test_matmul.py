@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from golden.matmul import MAX_REDUCTION, matmul
+from golden.matmul import MAX_REDUCTION, float32_product, int8_product, matmul
 
 
 @pytest.mark.parametrize("k", [1, 1040, 1041, 5000, MAX_REDUCTION])
@@ -24,3 +24,25 @@ def test_a_reduction_past_the_accumulators_bound_is_refused() -> None:
     wide = np.zeros((1, MAX_REDUCTION + 1), dtype=np.int8)
     with pytest.raises(ValueError, match=r"^reduction must be at most 133144 for 32 bits"):
         matmul(wide, wide.T)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (3, 9, 16), (16, 5000, 9), (4100, 27, 16), (2, 64, 1)]
+)
+@pytest.mark.parametrize("order", ["plain", "transposed", "worst"])
+def test_both_paths_agree(shape: tuple[int, int, int], order: str) -> None:
+    fast = int8_product()
+    if fast is None:
+        pytest.skip("no exact int8 product here: PyTorch is not installed, or saturates")
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-127, 128, s).astype(np.int8) for s in ((m, k), (k, n)))
+    if order == "transposed":
+        a, b = (np.ascontiguousarray(x.T).T for x in (a, b))
+    if order == "worst":
+        a[...], b[...] = 127, -127
+    one, other = np.full((2, m, n), 99, dtype=np.int32)
+    fast(a, b, one)
+    float32_product(a, b, other)
+    assert (one == other).all()
+    assert (one == a.astype(np.int64) @ b.astype(np.int64)).all()
