@@ -76,9 +76,7 @@ class IntegerLearner:
 
     def train(self, images: Images, k: int, halvings: int = 0) -> None:
         """Take one step; the base rate is 1/8 for weights and 1/64 for scalars."""
-        self.model.step(
-            self._quantize(images.pixels), images.labels, k, halvings, traced=False
-        )
+        self.model.step(self._quantize(images.pixels), images.labels, k, halvings, traced=False)
 
     def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the largest logit's class; the first of equals."""
