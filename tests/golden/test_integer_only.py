@@ -35,7 +35,7 @@ from golden.schemes import EOQ
 
 STANDS_FOR_INTEGERS = {
     # A sum of at most 1,040 products of codes is exact in float32 (test_matmul.py).
-    ("golden.matmul", "_float32"),
+    ("golden.matmul", "float32_product"),
     # The leading one's position, exact below 2**53 (test_formats.py).
     ("golden.formats", "bit_length"),
 }
