@@ -15,6 +15,7 @@ __all__ = [
     "add_bias",
     "align",
     "alignment",
+    "collapse",
     "collect",
     "dot",
     "gather",
@@ -25,6 +26,7 @@ __all__ = [
     "quantize_gradient",
     "rectify",
     "scale",
+    "spread",
     "sums",
     "update",
 ]
@@ -226,4 +228,26 @@ def gather(
     loops.gather(
         0, samples, planes.reshape(samples, height, width * channels), stride, dilation, offset,
         channels, rows.reshape(*rows.shape[:4], -1),
+    )  # fmt: skip
+
+
+def spread(
+    planes: NDArray, taps: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
+    offset: tuple[int, int],
+) -> None:  # fmt: skip
+    """Fill (channels, tall, wide, samples, y, x) from (channels, samples, height, width)."""
+    over_samples(
+        loops.spread, len(taps), taps.size, np.ascontiguousarray(planes), stride, dilation, offset,
+        taps,
+    )  # fmt: skip
+
+
+def collapse(
+    taps: NDArray, planes: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
+    offset: tuple[int, int],
+) -> None:  # fmt: skip
+    """Fill (channels, samples, height, width) from (channels, tall, wide, samples, y, x)."""
+    over_samples(
+        loops.collapse, len(taps), taps.size, np.ascontiguousarray(taps), stride, dilation, offset,
+        planes,
     )  # fmt: skip

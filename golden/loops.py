@@ -18,6 +18,7 @@ __all__ = [
     "add_scalar",
     "align",
     "alignment",
+    "collapse",
     "collect",
     "dot",
     "gather",
@@ -28,6 +29,7 @@ __all__ = [
     "quantize_gradient",
     "rectify",
     "scale",
+    "spread",
     "sums",
     "update",
 ]
@@ -386,3 +388,67 @@ def gather(first, last, planes, stride, dilation, offset, channels, out):
                             for c in range(channels):
                                 target[to + np.uintp(c)] = 0
                         to += np.uintp(channels)
+
+
+@_compile
+def _inside(left, stride, width, columns):
+    """First window whose tap lies in the plane, and the one behind the last; tap 0 is at `left`."""
+    begin = min(max((-left + stride - 1) // stride, 0), columns)
+    end = min(max((width - 1 - left) // stride + 1, begin), columns)
+    return begin, end
+
+
+@_compile
+def spread(first, last, planes, stride, dilation, offset, out):
+    """`gather` with the channels outermost: (channels, samples, height, width) to taps.
+
+    `first` and `last` are channels; `out` is (channels, taps tall, wide, samples, rows, columns).
+    """
+    _, samples, height, width = planes.shape
+    _, tall, wide, _, rows, columns = out.shape
+    source, target = planes.reshape(-1), out.reshape(-1)
+    for c in range(first, last):
+        for ky in range(tall):
+            for kx in range(wide):
+                left = offset[1] + kx * dilation[1]
+                begin, end = _inside(left, stride[1], width, columns)
+                for n in range(samples):
+                    for y in range(rows):
+                        row = y * stride[0] + offset[0] + ky * dilation[0]
+                        at = ((((c * tall + ky) * wide + kx) * samples + n) * rows + y) * columns
+                        to = np.uintp(at)
+                        if row < 0 or row >= height:
+                            for x in range(columns):
+                                target[to + np.uintp(x)] = 0
+                            continue
+                        start = ((c * samples + n) * height + row) * width + left
+                        for x in range(begin):
+                            target[to + np.uintp(x)] = 0
+                        for x in range(begin, end):
+                            target[to + np.uintp(x)] = source[np.uintp(start + x * stride[1])]
+                        for x in range(end, columns):
+                            target[to + np.uintp(x)] = 0
+
+
+@_compile
+def collapse(first, last, taps, stride, dilation, offset, out):
+    """Add up every element of what `spread` gives where it was taken from."""
+    _, samples, height, width = out.shape
+    _, tall, wide, _, rows, columns = taps.shape
+    source, target = taps.reshape(-1), out.reshape(-1)
+    for c in range(first, last):
+        out[c] = 0
+        for ky in range(tall):
+            for kx in range(wide):
+                left = offset[1] + kx * dilation[1]
+                begin, end = _inside(left, stride[1], width, columns)
+                for n in range(samples):
+                    for y in range(rows):
+                        row = y * stride[0] + offset[0] + ky * dilation[0]
+                        if row < 0 or row >= height:
+                            continue
+                        at = ((((c * tall + ky) * wide + kx) * samples + n) * rows + y) * columns
+                        start = ((c * samples + n) * height + row) * width + left
+                        for x in range(begin, end):
+                            to = np.uintp(start + x * stride[1])
+                            target[to] += source[np.uintp(at + x)]

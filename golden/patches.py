@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from golden.acceleration import compiled
 from golden.network import Convolution
 from golden.values import zero_planes
 
@@ -46,6 +47,12 @@ class Patches:
         return (slice(None), slice(None), rows, columns)
 
     @property
+    def _offset(self) -> tuple[int, int]:
+        """Row and column of the input at which the first window begins."""
+        top, left, _, _ = self.operator.padding
+        return (-top, -left)
+
+    @property
     def positions(self) -> tuple[int, int]:
         """Output height and width."""
         return self.operator.positions((self.channels, self.height, self.width))
@@ -60,22 +67,34 @@ class Patches:
     def gather(self, planes: NDArray, dtype: DTypeLike) -> NDArray:
         """Matrices (groups, in/groups * taps, samples * positions) of `dtype`."""
         o = self.operator
+        rows = self.channels // o.groups * o.kernel[0] * o.kernel[1]
+        positions = self.positions
+        result: NDArray = np.empty(
+            (self.channels, *o.kernel, self.samples, *positions), dtype=dtype
+        )
+        loops = compiled(result.size)
+        if loops:
+            outermost = planes.transpose(1, 0, 2, 3).astype(dtype, copy=False)
+            loops.spread(outermost, result, o.stride, o.dilation, self._offset)
+            return result.reshape(o.groups, rows, -1)
         padded = zero_planes(self._padded, dtype)
         padded[self._inside] = planes
         padded = padded.transpose(1, 0, 2, 3)
-        result: NDArray = np.empty(
-            (self.channels, *o.kernel, self.samples, *self.positions), dtype=dtype
-        )
         for y in range(o.kernel[0]):
             for x in range(o.kernel[1]):
                 result[:, y, x] = padded[(slice(None), slice(None), *self._tap(y, x))]
-        rows = self.channels // o.groups * o.kernel[0] * o.kernel[1]
         return result.reshape(o.groups, rows, -1)
 
     def scatter(self, matrices: NDArray) -> NDArray:
         """Add up every element of the matrices where `gather` took it from."""
         o = self.operator
         taps = matrices.reshape(self.channels, *o.kernel, self.samples, *self.positions)
+        loops = compiled(taps.size)
+        if loops:
+            shape = (self.channels, self.samples, self.height, self.width)
+            planes: NDArray = np.empty(shape, dtype=matrices.dtype)
+            loops.collapse(taps, planes, o.stride, o.dilation, self._offset)
+            return planes.transpose(1, 0, 2, 3)
         padded = zero_planes(self._padded, matrices.dtype)
         outermost = padded.transpose(1, 0, 2, 3)
         for y in range(o.kernel[0]):

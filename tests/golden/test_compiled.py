@@ -22,6 +22,7 @@ from golden.layers import (
 )
 from golden.network import Convolution
 from golden.optimizer import MAX_HALVINGS, SCALAR, WEIGHT, UpdateRule, update
+from golden.patches import Patches
 from golden.values import Value, join, quantize_samples
 
 LARGEST = 2**31 - 1
@@ -259,6 +260,14 @@ def test_windows(
         return windows.gather(planes, into)
 
     agree(work)
+    # The same with the channels outermost, in floating point, and back.
+    patches = Patches(operator, 2, channels, *size)
+    outermost = planes.astype(np.float32).transpose(0, 3, 1, 2)
+    agree(lambda: patches.gather(outermost, np.float32))
+    matrices = np.random.default_rng(seed).normal(
+        size=(1, channels * kernel[0] * kernel[1], 2 * positions[0] * positions[1])
+    )
+    agree(lambda: patches.scatter(matrices.astype(np.float32)))
 
 
 @compared
