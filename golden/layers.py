@@ -158,6 +158,11 @@ class ProductLayer(IntegerLayer):
         (self._input,) = inputs
         return self._forward(self._input)
 
+    @property
+    def input(self) -> Value:
+        """What the last forward pass multiplied by the weights."""
+        return self._input
+
     @abstractmethod
     def _forward(self, value: Value) -> Value: ...
 

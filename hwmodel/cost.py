@@ -28,7 +28,6 @@ from hwmodel.normalization import (
     normalization_passes,
     normalized_elements,
 )
-from hwmodel.normalization_units import unit_cost
 from hwmodel.products import matrix_products
 from hwmodel.quantization import quantization_barriers
 from hwmodel.roofline import Point, array_cycles, roofline
@@ -323,7 +322,7 @@ class Cost:
             "formats": self.step.scheme.format_names,
             "macs": self.macs,
             "ops": [dict(zip(Row._fields, row, strict=True)) for row in self.rows],
-            "normalization": {**self.normalization, "unit": unit_cost(self.step)._asdict()},
+            "normalization": self.normalization,
             "quantization_barriers": quantization_barriers(self.step),
             "memory_peak_bytes": self.memory_peak,
             "fit": {"memory": self.hierarchy.on_chip[-1].name, **self.fit._asdict()},

@@ -72,8 +72,8 @@ class Pin:
         Whether the library marks it as one.
     energy:
         (related pin or "", "rise" or "fall", table in pJ a transition), without the load's.
-    transition:
-        Tables of the output's transition time, ns.
+    transition, delay:
+        Tables of the output's transition time and delay over all arcs, ns.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Pin:
     is_clock: bool
     energy: tuple[tuple[str, str, Table], ...]
     transition: tuple[Table, ...]
+    delay: tuple[Table, ...]
 
 
 @dataclass(frozen=True)
@@ -327,12 +328,12 @@ def _pin(
             for table in tables[:1]:
                 value = _table(table, templates, units, units.energy, here)
                 energy += [(pin, edge, value) for pin in related or [""]]
-    transition = [
-        _table(table, templates, units, units.time, here)
-        for arc in group.named("timing")
-        for table in arc.groups
-        if table.name in ("rise_transition", "fall_transition")
-    ]
+    arcs = [table for arc in group.named("timing") for table in arc.groups]
+    transition, delay = (
+        tuple(_table(table, templates, units, units.time, here) for table in arcs
+              if table.name in names)
+        for names in (("rise_transition", "fall_transition"), ("cell_rise", "cell_fall"))
+    )  # fmt: skip
     return Pin(
         name,
         said.get("direction", "internal"),
@@ -341,7 +342,8 @@ def _pin(
         "three_state" in said,
         said.get("clock", "") == "true",
         tuple(energy),
-        tuple(transition),
+        transition,
+        delay,
     )
 
 

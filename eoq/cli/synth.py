@@ -2,15 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from eoq.cli.parameters import ARRAY
 from eoq.progress import Progress
-
-if TYPE_CHECKING:
-    from rtl.synthesis import Synthesis
 
 __all__ = ["synth"]
 
@@ -40,6 +37,16 @@ _USUAL = ("pe", "mac_array", "quantizer", "update_unit", "core")
     "--recipe", default="stock", show_default=True, metavar="stock|balanced|speed|fast-adders",
     help="How logic is mapped.",
 )  # fmt: skip
+@click.option("--no-energy", is_flag=True, help="Do not simulate gates for energy.")
+@click.option(
+    "--delays", is_flag=True, help="Give cells delays in the simulation: hazards count as toggles."
+)
+@click.option(
+    "--data", default="digits", show_default=True, help="Data set that the operands come from."
+)
+@click.option(
+    "--network", default="resnet8", show_default=True, help="Network that is trained for them."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def synth(
     array: tuple[int, int],
@@ -47,12 +54,17 @@ def synth(
     blocks: tuple[str, ...],
     accumulator_bits: int,
     recipe: str,
+    no_energy: bool,
+    delays: bool,
+    data: str,
+    network: str,
     as_json: bool,
 ) -> None:
-    """Synthesise blocks of the core with Yosys: area, NAND2 equivalents, critical path, cells.
+    """Synthesise blocks of the core with Yosys: area, NAND2 equivalents, critical path, energy.
 
-    Cells and pin loads are counted; wires, memories and the clock tree are not. What was computed
-    before with the same Verilog, library and tools comes from the cache.
+    Cells and pin loads are counted; wires, memories and the clock tree are not. Energy is that of
+    the gates (Icarus) at work on operands of a real training step, with uniform noise beside it.
+    What was computed before with the same Verilog, library and tools comes from the cache.
     """
     from golden.errors import InputError
     from rtl.blocks import BLOCKS
@@ -70,50 +82,54 @@ def synth(
         raise InputError(str(error)) from error
 
     # Slow to load, and only now known to be needed.
+    from eoq.synthesis import synthesis_table
     from rtl.cell_library import default_liberty, load_library
-    from rtl.synthesis import synthesize
 
     path = liberty or default_liberty()
-    library = load_library(path) if path else None
     chosen = list(dict.fromkeys(blocks or _USUAL))
-    results = []
+    operands = None if no_energy else (network, data)
     with Progress(stages=len(chosen)) as progress:
-        for block in chosen:
-            progress.stage(block)
-            results.append(synthesize(block, config, library, recipe=recipe, tell=progress.say))
+        rows, notes = synthesis_table(
+            chosen,
+            config,
+            load_library(path) if path else None,
+            recipe=recipe,
+            operands=operands,
+            delays=delays,
+            stage=progress.stage,
+            tell=progress.say,
+        )
+    where = str(path) if path else None
     if as_json:
-        click.echo(json.dumps(_summary(array, path, results), indent=2))
+        summary = {"liberty": where, "array": f"{array[0]}x{array[1]}", "blocks": rows}
+        click.echo(json.dumps(summary | {"notes": notes}, indent=2))
     else:
-        _show(array, path, results)
+        _show(
+            f"{where or 'no library: gate equivalents'}, {array[0]}x{array[1]} array", rows, notes
+        )
 
 
-def _summary(
-    array: tuple[int, int], path: Path | None, results: "list[Synthesis]"
-) -> dict[str, object]:
-    return {
-        "liberty": str(path) if path else None,
-        "array": f"{array[0]}x{array[1]}",
-        "blocks": [
-            {
-                "block": r.block, "area_um2": r.area_um2, "nand2": round(r.nand2, 1),
-                "delay_ns": r.delay_ns, "from_registers_ns": r.from_registers_ns,
-                "energy_pj": None, "flip_flops": r.flip_flops, "cells": r.cells,
-                "memory_bits": r.memory_bits, "method": r.method,
-            }
-            for r in results
-        ],
-    }  # fmt: skip
-
-
-def _show(array: tuple[int, int], path: Path | None, results: "list[Synthesis]") -> None:
-    where = str(path) if path else "no library: gate equivalents"
-    click.echo(f"{where}, {array[0]}x{array[1]} array")
-    click.echo(f"{'block':<14}{'um2':>12}{'NAND2':>10}{'ns':>8}{'FFs':>8}{'cells':>9}"
+def _show(title: str, rows: list[dict[str, Any]], notes: list[str]) -> None:
+    click.echo(title)
+    click.echo(f"{'block':<14}{'um2':>12}{'NAND2':>10}{'ns':>8}{'pJ/op':>8}{'FFs':>8}{'cells':>9}"
                f"{'memory bits':>13}")  # fmt: skip
-    for r in results:
-        area = "-" if r.area_um2 is None else f"{r.area_um2:,.0f}"
-        delay = "-" if r.delay_ns is None else f"{r.delay_ns:.2f}"
-        click.echo(f"{r.block:<14}{area:>12}{r.nand2:>10,.0f}{delay:>8}{r.flip_flops:>8,}"
-                   f"{r.cells:>9,}{r.memory_bits:>13,}")  # fmt: skip
-    for method in dict.fromkeys(r.method for r in results):
+    for r in rows:
+        area = "-" if r["area_um2"] is None else f"{r['area_um2']:,.0f}"
+        delay = "-" if r["delay_ns"] is None else f"{r['delay_ns']:.2f}"
+        energy = "-" if r["energy_pj"] is None else f"{r['energy_pj']:.1f}"
+        click.echo(f"{r['block']:<14}{area:>12}{r['nand2']:>10,.0f}{delay:>8}{energy:>8}"
+                   f"{r['flip_flops']:>8,}{r['cells']:>9,}{r['memory_bits']:>13,}")  # fmt: skip
+    for r in rows:
+        for phase, e in r["energy"].items():
+            click.echo(f"{r['block']}, {phase}: {e['energy_pj']:.1f} pJ = cells "
+                       f"{e['internal_pj']:.1f} + pins {e['net_pj']:.1f} + clock "
+                       f"{e['clock_pj']:.1f}; leakage {_leakage(e)}")  # fmt: skip
+    for method in dict.fromkeys(r["method"] for r in rows):
         click.echo(f"method: {method}")
+    for note in notes:
+        click.echo(f"note: {note}")
+
+
+def _leakage(energy: dict[str, Any]) -> str:
+    leak = energy["leakage_pj"]
+    return "not in the library" if leak is None else f"{leak:.5f} pJ"

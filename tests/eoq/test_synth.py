@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cosim import tools
+from eoq.synthesis import synthesis_table
+from golden.errors import InputError
+from rtl.cell_library import load_library
+from rtl.config import CoreConfig
+
 MINI = Path(__file__).parents[1] / "rtl" / "mini.lib"
 
 
@@ -68,3 +74,44 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: 
 def test_the_blocks_are_listed(tmp_path: Path) -> None:
     done = eoq("--block", "list", folder=tmp_path)
     assert {"pe", "mac_array", "quantizer", "update_unit", "core"} <= set(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_energy_by_phase(tmp_path: Path) -> None:
+    command = ("--liberty", str(MINI), "--block", "pe", "--network", "mlp", "--json")
+    done = eoq(*command, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (block,) = json.loads(done.stdout)["blocks"]
+    assert list(block["energy"]) == ["forward", "backward_data", "backward_weight", "noise"]
+    real = [e["energy_pj"] for phase, e in block["energy"].items() if phase != "noise"]
+    assert block["energy_pj"] == pytest.approx(sum(real) / 3, abs=0.001)
+    assert max(real) < block["energy"]["noise"]["energy_pj"]
+    assert "toggles x Liberty, no wires, operands of mlp on digits" in block["method"]
+    assert eoq(*command, folder=tmp_path).stdout == done.stdout
+
+
+def test_what_energy_lacks_is_a_note(tmp_path: Path) -> None:
+    """Area and delay are still said."""
+    bare = tmp_path / "bare.lib"
+    bare.write_text(MINI.read_text().replace("internal_power", "other_power"))
+    done = eoq("--liberty", "bare.lib", "--block", "pe", "--json", folder=tmp_path)
+    result = json.loads(done.stdout)
+    assert result["blocks"][0]["energy_pj"] is None
+    assert result["blocks"][0]["area_um2"] > 0
+    assert result["notes"] == [
+        "no energy: bare.lib lacks internal_power tables; area and delay do not need them"
+    ]
+
+
+def test_without_icarus_there_is_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(name: str) -> None:
+        raise InputError(f"required {name}, got none")
+
+    monkeypatch.setattr(tools, "find", find)
+    config = CoreConfig(rows=2, columns=2)
+    rows, notes = synthesis_table(
+        ["pe"], config, load_library(MINI), recipe="stock", operands=("mlp", "digits")
+    )
+    assert (rows[0]["energy_pj"], notes) == (None, ["no energy: required iverilog, got none"])
+    _, notes = synthesis_table(["pe"], config, None, recipe="stock", operands=("mlp", "digits"))
+    assert notes == ["no energy: there is no library"]

@@ -1,0 +1,135 @@
+"""The gates of single blocks do what RTL and golden do, and what they cost has sense."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cosim.block_energy import PhaseEnergy, block_energy, rtl_vectors
+from cosim.operands import Step, operands
+from cosim.workloads import WORKLOADS, Workload
+from golden.data import load
+from golden.errors import CheckError
+from golden.formats import QuantSpec, Rounding
+from golden.networks import load as load_network
+from rtl.blocks import make
+from rtl.cell_library import CellLibrary, load_library
+from rtl.config import CoreConfig
+from rtl.synthesis import synthesize
+
+MINI = Path(__file__).parents[1] / "rtl" / "mini.lib"
+CONFIG = CoreConfig(rows=4, columns=4)
+CYCLES = 150
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EOQ_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def step() -> Step:
+    digits = load("digits")
+    return operands(load_network("mlp", input_shape=digits.shape, classes=10), digits, steps=4)
+
+
+@pytest.fixture(scope="module")
+def mini() -> CellLibrary:
+    return load_library(MINI)
+
+
+def workloads(block: str, step: Step) -> dict[str, Workload]:
+    made = WORKLOADS[block](step, CONFIG, CYCLES, np.random.default_rng(1))
+    return {each.phase: each for each in made}
+
+
+def signed(values: list[int], bits: int) -> np.ndarray:
+    array = np.array(values, dtype=np.int64)
+    return np.where(array >= 1 << (bits - 1), array - (1 << bits), array)
+
+
+def test_the_element_s_workload_is_products_and_sums(step: Step) -> None:
+    for phase, load_ in workloads("pe", step).items():
+        _, outputs = rtl_vectors(make("pe", CONFIG), load_.inputs)
+        # The weight of every cycle, by the rule: taken while `take` is high, used from then on.
+        weights, weight = [], 0
+        for b, take in zip(load_.inputs["b"], load_.inputs["take"], strict=True):
+            weights.append(weight)
+            weight = int(b) if take else weight
+        a, above = load_.inputs["a_i"], load_.inputs["psum_i"]
+        wanted = above[1:-1] + a[:-2] * np.array(weights)[:-2]
+        got = signed(outputs["psum_o"], 32)[2:]
+        start = load_.settle
+        np.testing.assert_array_equal(got[start:], wanted[start:], err_msg=phase)
+        assert load_.operations <= len(a) - start
+        assert load_.operations > 0.6 * (len(a) - start)
+
+
+def test_the_quantizer_s_workload_is_golden_s(step: Step) -> None:
+    spec = QuantSpec(width_in=32, width_out=8, rounding=Rounding.STOCHASTIC)
+    for load_ in workloads("quantizer", step).values():
+        _, outputs = rtl_vectors(make("quantizer", CONFIG), load_.inputs)
+        x, shift, random = (load_.inputs[name] for name in ("x", "shift", "random"))
+        wanted = spec.apply(x, shift, random)
+        np.testing.assert_array_equal(signed(outputs["o"], 8)[2:], wanted[:-2])
+
+
+@pytest.mark.parametrize("block", ["pe", "quantizer"])
+@pytest.mark.parametrize("delays", [False, True])
+def test_gates_are_the_rtl_bit_for_bit(
+    block: str, delays: bool, step: Step, mini: CellLibrary
+) -> None:
+    """`block_energy` holds every output in every cycle against the RTL."""
+    synthesis = synthesize(block, CONFIG, mini)
+    found = block_energy(synthesis, CONFIG, mini, step, cycles=CYCLES, delays=delays)
+    assert [each.phase for each in found][-1] == "noise"
+    assert {"forward", "backward_data"} <= {each.phase for each in found}
+    for each in found:
+        assert each.cycles >= CYCLES - 4
+        parts = each.internal_pj + each.net_pj + each.clock_pj
+        assert each.energy_pj == pytest.approx(parts)
+        # 0.16 pJ a flip-flop and cycle: `test_gate_level`.
+        clock = synthesis.flip_flops * 0.16 * each.cycles / each.operations
+        assert each.clock_pj == pytest.approx(clock)
+        assert each.leakage_pj is None or each.leakage_pj > 0
+
+
+def test_noise_costs_more_than_data_and_hazards_more_than_none(
+    step: Step, mini: CellLibrary
+) -> None:
+    synthesis = synthesize("pe", CONFIG, mini)
+
+    def by_phase(delays: bool) -> dict[str, PhaseEnergy]:
+        found = block_energy(synthesis, CONFIG, mini, step, cycles=CYCLES, delays=delays)
+        return {each.phase: each for each in found}
+
+    still, moving = by_phase(False), by_phase(True)
+    for phase in ("forward", "backward_data", "backward_weight"):
+        assert still[phase].toggles < still["noise"].toggles
+        assert still[phase].toggles < moving[phase].toggles
+
+
+def test_a_block_whose_gates_differ_is_told(
+    step: Step, mini: CellLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gates of a 32-bit element, RTL of a 24-bit one."""
+    synthesis = synthesize("multiplier", CONFIG, mini)
+    monkeypatch.setitem(
+        WORKLOADS, "multiplier",
+        lambda *_: [Workload("x", {"a": np.arange(8), "b": np.arange(8)}, 8, 0)],
+    )  # fmt: skip
+    monkeypatch.setattr("cosim.block_energy.make", lambda *_: make("multiplier", CONFIG))
+    wrong = {"a": [1] * 8, "b": [1] * 8}, {"o": [2] * 8}
+    monkeypatch.setattr("cosim.block_energy.rtl_vectors", lambda *_: wrong)
+    with pytest.raises(CheckError, match=r"^block multiplier, x: the gates differ from the RTL in"):
+        block_energy(synthesis, CONFIG, mini, step)
+
+
+@pytest.mark.slow
+def test_the_update_lane_s_gates_are_the_rtl(step: Step, mini: CellLibrary) -> None:
+    synthesis = synthesize("update_lane", CONFIG, mini)
+    found = block_energy(synthesis, CONFIG, mini, step, cycles=60)
+    assert [each.phase for each in found] == ["update", "noise"]
