@@ -16,9 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.errors import InputError
+
 __all__ = [
     "LOOPS_VARIABLE",
+    "THREADS_VARIABLE",
     "chosen",
+    "chosen_threads",
     "compiled",
     "in_blocks",
     "over_samples",
@@ -30,6 +34,11 @@ __all__ = [
 LOOPS_VARIABLE = "EOQ_LOOPS"
 """Environment variable: "numpy" keeps to the specification, "compiled" compiles from the start."""
 
+THREADS_VARIABLE = "EOQ_THREADS"
+"""Environment variable: how many threads a training run splits its integer work over."""
+
+_MAX_THREADS = 1024
+
 _WORTH_COMPILING = 1 << 22
 """Elements of element-wise work that NumPy does in about the second that numba takes to import."""
 
@@ -38,11 +47,24 @@ _WORTH_SPLITTING = 1 << 15
 
 
 def chosen(variable: str, *choices: str) -> str:
-    """Value of an environment variable; the first choice if unset. Raises ValueError for others."""
+    """Value of an environment variable; the first choice if unset. Raises InputError for others."""
     value = os.environ.get(variable) or choices[0]
     if value not in choices:
-        raise ValueError(f"{variable} must be one of {', '.join(choices)}, not {value!r}")
+        raise InputError(f"{variable} must be one of {', '.join(choices)}, not {value[:200]!r}")
     return value
+
+
+def chosen_threads() -> int:
+    """Number of threads that the environment asks for; 1 if it does not.
+
+    Raises InputError unless it is 1 to 1,024.
+    """
+    value = os.environ.get(THREADS_VARIABLE) or "1"
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= _MAX_THREADS):
+        raise InputError(
+            f"{THREADS_VARIABLE} must be 1 to {_MAX_THREADS} threads, not {value[:200]!r}"
+        )
+    return int(value)
 
 
 class _Loops:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.acceleration import chosen
+from golden.errors import InputError
 
 __all__ = [
     "EXACT_REDUCTION",
@@ -133,7 +134,7 @@ class _Path:
                 self.settled = True
                 fast = int8_product()
                 if fast is None and choice == "int8":
-                    raise ValueError(
+                    raise InputError(
                         f"{MATMUL_VARIABLE}=int8 requires PyTorch and a processor on which its "
                         "int8 products are exact"
                     )

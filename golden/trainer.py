@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from golden import checkpoint
+from golden.acceleration import chosen_threads, threads
 from golden.checkpoint import Checkpoint, Run
 from golden.data import Dataset, Images
 from golden.errors import InputError
@@ -136,7 +137,7 @@ def train(
         the folder's checkpoint is damaged or of another run. After an epoch: a floating-point
         scheme has run away.
     """
-    shift = learning_rate_shift(batch)
+    shift, count = learning_rate_shift(batch), chosen_threads()
     if not 1 <= epochs <= MAX_EPOCHS:
         raise InputError(f"epochs must be 1 to {MAX_EPOCHS}, not {epochs}")
     check_seed(seed)
@@ -166,7 +167,11 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     # One thread for BLAS: a float sum would depend on their number, and the products are too small
     # to gain from more (with other work on the machine they lose by a factor).
-    with threadpool_limits(limits=1), np.errstate(over="ignore", invalid="ignore"):
+    with (
+        threadpool_limits(limits=1),
+        threads(count),
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
         it = learner(scheme, network, dataset, seed)
         curve = _resume(it, run, folder)
         resumed = len(curve)

@@ -82,6 +82,9 @@ class Model:
         self.network = network
         self.layers = {layer.name: layer for layer in layers}
         self.state = first_state(seed)
+        self._products = {
+            layer.name: layer for layer in self.layers.values() if isinstance(layer, ProductLayer)
+        }
         self._largest_batch = largest_batch(network)
         self._numbers = {name: number for number, name in enumerate(self.layers)}
         consumers = network.consumers()
@@ -132,9 +135,9 @@ class Model:
             value = own.forward([values[name] for name in layer.inputs])
             for name in self._last_read.get(layer.name, ()):
                 del values[name]
-            if isinstance(own, ProductLayer):
-                trace[f"{layer.name}.forward.product"] = own.product
-                own.product = NOTHING
+            if layer.name in self._products:
+                trace[f"{layer.name}.forward.product"] = self._products[layer.name].product
+                self._products[layer.name].product = NOTHING
             if layer.name in self._coded and not value.is_codes:
                 value = quantize_samples(value, ACTIVATION_ZERO_EXPONENT)
                 trace[f"{layer.name}.forward.A"] = value.integers
@@ -202,7 +205,7 @@ class Model:
             if self._learning.intersection(layer.inputs):
                 # The error goes down through the weights as they were in the forward pass.
                 below = own.backward(error)
-                if isinstance(own, ProductLayer):
+                if layer.name in self._products:
                     trace[f"{layer.name}.backward_data.product"] = below[0].integers
                 for name, part in zip(layer.inputs, below, strict=True):
                     errors.setdefault(name, []).append(part)
@@ -217,8 +220,8 @@ class Model:
         gradients = layer.gradients(error, lambda what: self.key(layer.name, what))
         for kind, learned in layer.learned.items():
             name = f"{layer.name}.backward_weight.{kind}"
-            if isinstance(layer, ProductLayer):
-                trace[f"{name}.E_aligned"] = layer.aligned.pop(kind)
+            if layer.name in self._products:
+                trace[f"{name}.E_aligned"] = self._products[layer.name].aligned.pop(kind)
             trace[f"{name}.product"] = gradients[kind].total
             codes, update = learned.learn(
                 gradients[kind], *rate,

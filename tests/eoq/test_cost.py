@@ -11,7 +11,7 @@ import pytest
 
 import eoq
 
-HEAVY = {"amaranth", "cocotb", "matplotlib", "onnx", "sklearn", "pandas", "scipy", "torch"}
+HEAVY = {"amaranth", "cocotb", "matplotlib", "numba", "onnx", "sklearn", "pandas", "scipy", "torch"}
 
 
 def run(*arguments):

@@ -1,15 +1,20 @@
 """The loop: order, schedule, reproducibility, and checkpoints that are refused or continued."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from golden import checkpoint, data, float_learner, zoo
+from golden.acceleration import LOOPS_VARIABLE, THREADS_VARIABLE
 from golden.errors import InputError
 from golden.learner import sha256
 from golden.learners import LEARNERS, learner
+from golden.matmul import MATMUL_VARIABLE, int8_product
 from golden.network import Convolution, Flatten, GlobalAveragePool, Linear, Network
 from golden.trainer import Outcome, annealing_shift, epoch_order, network_sha256, train
 
@@ -46,6 +51,48 @@ def test_two_runs_with_one_seed_are_one(digits: data.Dataset, mlp: Network) -> N
     assert different.parameters_sha256 != one.parameters_sha256
     assert (one.steps, one.left_out, len(one.curve)) == (19, 41, 3)
     assert one.test_accuracy > 0.6
+
+
+PATHS = [("numpy", "float32", "1"), ("compiled", "int8", "1"), ("compiled", "float32", "3")]
+
+
+@pytest.mark.slow
+def test_every_path_and_thread_count_gives_the_same() -> None:
+    # In processes of their own: a path is chosen once.
+    program = (
+        "import dataclasses\n"
+        "from golden import data, zoo\n"
+        "from golden.trainer import train\n"
+        "digits = data.load('digits')\n"
+        "digits = dataclasses.replace(digits, train=digits.train[:128], "
+        "validation=digits.validation[:32], test=digits.test[:32])\n"
+        "network = zoo.resnet8((1, 8, 8))\n"
+        "print([train(network, digits, epochs=1, batch=b, seed=3).parameters_sha256"
+        " for b in (1, 64)])\n"
+    )
+    found = {}
+    for loops, product, threads in PATHS:
+        if product == "int8" and int8_product() is None:
+            continue
+        chosen = {LOOPS_VARIABLE: loops, MATMUL_VARIABLE: product, THREADS_VARIABLE: threads}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | chosen, capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+        found[loops, product, threads] = run.stdout
+    assert len(found) >= 2
+    assert len(set(found.values())) == 1, found
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "many", "1.5", "99999999999"])
+def test_a_number_of_threads_that_is_none_is_refused(
+    threads: str, digits: data.Dataset, mlp: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(THREADS_VARIABLE, threads)
+    with pytest.raises(
+        InputError, match=f"^EOQ_THREADS must be 1 to 1024 threads, not '{threads}'"
+    ):
+        run(mlp, digits)
 
 
 class StoppedError(Exception):
