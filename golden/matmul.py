@@ -5,8 +5,9 @@ worst-case test, and float32 BLAS on pieces short enough for its sums to be exac
 tried when the work done so far is worth PyTorch's second of import.
 """
 
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -100,20 +101,40 @@ def int8_product() -> _Product | None:
             # Work is split over threads in larger parts than one product; each sets its own.
             torch.set_num_threads(1)
             local.limited = True
-        left, right, out = (torch.from_numpy(array) for array in (a, b, result))
+        left, right, out = (torch.from_numpy(_as_row(array)) for array in (a, b, result))
         torch._int_mm(left, right, out=out)
 
-    rng = np.random.default_rng(0)
-    signs = rng.choice(np.array([-127, 127], dtype=np.int8), (2, 64, 64))
     try:
-        for a, b in (signs, np.full_like(signs, 127), np.full_like(signs, -127)):
-            result = np.empty((64, 64), dtype=np.int32)
+        for a, b in _trials():
+            result = np.empty((len(a), b.shape[1]), dtype=np.int32)
             product(a, b, result)
             if (result != a.astype(np.int64) @ b.astype(np.int64)).any():
                 return None
     except (AttributeError, RuntimeError):
         return None
     return product
+
+
+def _as_row(array: NDArray) -> NDArray:
+    """Return a matrix of one row with its own length between rows.
+
+    NumPy may leave any number there, and PyTorch takes a 1 for a column's: its products are wrong.
+    """
+    return array.reshape(-1).reshape(array.shape) if len(array) == 1 else array
+
+
+def _trials() -> Iterator[tuple[NDArray[np.int8], NDArray[np.int8]]]:
+    """Products on which an inexact path shows: the worst sums, and shapes at an edge."""
+    rng = np.random.default_rng(0)
+    signs = rng.choice(np.array([-127, 127], dtype=np.int8), (2, 64, 64))
+    yield from ((pair[0], pair[1]) for pair in (signs, np.full_like(signs, 127)))
+    yield np.full((64, 64), 127, np.int8), np.full((64, 64), -127, np.int8)
+    for m, k, n in itertools.product((1, 2, 9, 17), repeat=3):
+        a, b = (rng.integers(-127, 128, shape).astype(np.int8) for shape in ((m, k), (k, n)))
+        yield a, b
+        # Not by `ascontiguousarray`, which leaves a matrix of one row as it is.
+        yield a.T.ravel().reshape(k, m).T, b
+        yield a, b.T.ravel().reshape(n, k).T
 
 
 class _Path:

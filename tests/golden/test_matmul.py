@@ -1,9 +1,18 @@
 """Exact products at the corners of float32."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from golden.matmul import MAX_REDUCTION, float32_product, int8_product, matmul
+import golden.matmul
+from golden.matmul import (
+    MATMUL_VARIABLE,
+    MAX_REDUCTION,
+    float32_product,
+    int8_product,
+    matmul,
+)
 
 
 @pytest.mark.parametrize("k", [1, 1040, 1041, 5000, MAX_REDUCTION])
@@ -46,3 +55,20 @@ def test_both_paths_agree(shape: tuple[int, int, int], order: str) -> None:
     float32_product(a, b, other)
     assert (one == other).all()
     assert (one == a.astype(np.int64) @ b.astype(np.int64)).all()
+
+
+@pytest.mark.parametrize("path", ["float32", "int8"])
+def test_shapes_at_an_edge_in_both_memory_orders(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A matrix of one row, transposed from a column, has any number between its rows."""
+    monkeypatch.setenv(MATMUL_VARIABLE, path)
+    monkeypatch.setattr(golden.matmul, "_path", golden.matmul._Path())
+    rng = np.random.default_rng(0)
+    for m, k, n in itertools.product((1, 2, 7, 8, 9, 33), repeat=3):
+        a, b = rng.integers(-127, 128, (m, k)), rng.integers(-127, 128, (k, n))
+        exact = a @ b
+        a, b = a.astype(np.int8), b.astype(np.int8)
+        for left in (a, a.T.ravel().reshape(k, m).T):
+            for right in (b, b.T.ravel().reshape(n, k).T):
+                assert (matmul(left, right) == exact).all(), (left.strides, right.strides)
