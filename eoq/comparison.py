@@ -42,6 +42,9 @@ _COMPARED = {
         cost.normalization["sqrt"] + cost.normalization["div"]
     ),
     "energy, nominal": lambda cost: cost.as_dict()["energy_j"]["nominal"],
+    "area of one unit for normalisation": lambda cost: cost.as_dict()["normalization"]["unit"][
+        "area_um2"
+    ],
     "area of the arithmetic, nominal": lambda cost: cost.as_dict()["area_um2"]["nominal"],
 }
 """Quantity -> its number; all are better when small."""
@@ -190,6 +193,32 @@ def _normalization(all_costs: Sequence[Costs]) -> Section:
         units=dict.fromkeys(fields, "") | {"bytes": "B"},
         exact=True,
     )
+    units = Table(
+        key="normalization-units",
+        title="One unit that normalises, or Fixup's in its place",
+        frame=frame_of(
+            [
+                {**name, **cost.as_dict()["normalization"]["unit"]}
+                for name, cost in each(all_costs)
+            ]
+        ),
+        caption=f"Batch {first.step.batch}. Our RTL, one element a cycle; area and shortest clock "
+        "by eoq synth in osu018 (180 nm, no wires). Latency: cycles from the first element of the "
+        "largest channel (Fixup: of a sample's tensor) to its last result. No value: that unit "
+        "has no backward pass. Seconds: all cycles at the unit's own clock.",
+        units={
+            "area_um2": "um2", "delay_ns": "ns", "forward_cycles": "cycles",
+            "backward_cycles": "cycles", "latency_cycles": "cycles", "seconds": "s",
+        },
+        exact={
+            "area_um2": None, "delay_ns": None, "forward_cycles": True, "backward_cycles": True,
+            "latency_cycles": True, "seconds": False,
+        },
+        labels={
+            "area_um2": "area", "delay_ns": "shortest clock", "forward_cycles": "forward",
+            "backward_cycles": "backward", "latency_cycles": "latency",
+        },
+    )  # fmt: skip
     passes = pd.concat([costs.table("passes") for costs in all_costs], ignore_index=True)
     summed = (
         passes.groupby(["network", "scheme", "direction", "name"], sort=False, observed=True)[
@@ -217,7 +246,7 @@ def _normalization(all_costs: Sequence[Costs]) -> Section:
             "in every layer, and the area of a unit that divides and takes roots. All four are "
             "below; none alone is the answer.",
         ],
-        tables=[table, listed],
+        tables=[table, units, listed],
         figures=[figures.normalization_cost(table, caption=table.caption)],
     )
 

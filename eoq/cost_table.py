@@ -86,6 +86,21 @@ _EXACT: dict[str, tuple[Line, ...]] = {
 }
 
 _ESTIMATED: dict[str, tuple[Line, ...]] = {
+    "One unit for normalisation, osu018": (
+        ("area", lambda v: f"{v['normalization']['unit']['area_um2'] / 1e6:.3g} mm2"),
+        (
+            "cycles of the largest channel",
+            lambda v: _count(v["normalization"]["unit"]["latency_cycles"]),
+        ),
+        (
+            "cycles of a step, forward",
+            lambda v: _count(v["normalization"]["unit"]["forward_cycles"]),
+        ),
+        (
+            "cycles of a step, backward",
+            lambda v: _count(v["normalization"]["unit"]["backward_cycles"]),
+        ),
+    ),
     "Energy": (("nominal (low to high)", lambda v: _joules(v["energy_j"])),),
     "Area of arithmetic": (("nominal (low to high)", lambda v: _square(v["area_um2"])),),
     "Cycles on our core": (

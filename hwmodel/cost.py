@@ -28,6 +28,7 @@ from hwmodel.normalization import (
     normalization_passes,
     normalized_elements,
 )
+from hwmodel.normalization_units import unit_cost
 from hwmodel.products import matrix_products
 from hwmodel.quantization import quantization_barriers
 from hwmodel.roofline import Point, array_cycles, roofline
@@ -322,7 +323,7 @@ class Cost:
             "formats": self.step.scheme.format_names,
             "macs": self.macs,
             "ops": [dict(zip(Row._fields, row, strict=True)) for row in self.rows],
-            "normalization": self.normalization,
+            "normalization": {**self.normalization, "unit": unit_cost(self.step)._asdict()},
             "quantization_barriers": quantization_barriers(self.step),
             "memory_peak_bytes": self.memory_peak,
             "fit": {"memory": self.hierarchy.on_chip[-1].name, **self.fit._asdict()},

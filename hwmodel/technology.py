@@ -24,7 +24,7 @@ __all__ = ["BUILT_IN", "Band", "Technology", "load_technology"]
 
 _FOLDER = Path(__file__).parent / "technologies"
 
-BUILT_IN = ("horowitz-45nm", "jouppi-7nm")
+BUILT_IN = ("horowitz-45nm", "jouppi-7nm", "eyeriss-relative")
 
 _ACCESS_BITS = 64
 _PICO = 1e-12

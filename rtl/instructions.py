@@ -57,6 +57,16 @@ class Fault(enum.IntEnum):
     """A transfer that is not of whole lines."""
     BUS = 6
     """The bus answered with an error."""
+    SEMAPHORE = 7
+    """A semaphore was given more signals than it holds."""
+    DEADLOCK = 8
+    """Nothing runs, and what waits waits for a signal that nobody can give."""
+    NO_END = 9
+    """The program was over without its END."""
+    ABORTED = 10
+    """Software asked for it."""
+    UNIT = 11
+    """A word for a unit that there is not."""
 
 
 def payload(*names: tuple[str, int] | tuple[str, int, bool]) -> dict[str, Field]:

@@ -151,3 +151,16 @@ def test_files_that_are_none(tmp_path):
     broken.write_bytes(b"name = \xff")
     with pytest.raises(InputError, match=r"must be readable TOML"):
         load_technology(broken)
+
+
+def test_eyeriss_is_four_words_of_its_ratios_at_the_anchor():
+    table = load_technology("eyeriss-relative")
+    horowitz = load_technology("horowitz-45nm")
+    mac = horowitz.energy("mac", "int16").nominal
+    for price, ratio in (
+        (table.sram(512), 1), (table.sram(108 << 10), 6), (table.dram, 200),
+    ):  # fmt: skip
+        # A word of 16 bits is two bytes.
+        assert 2 * price.nominal == pytest.approx(ratio * mac, rel=0.01)
+    assert table.energy("mac", "int8") == horowitz.energy("mac", "int8")
+    assert not table.has_area
