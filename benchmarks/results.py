@@ -36,19 +36,20 @@ DIVERGED = "diverged"
 """In place of a digest: the run ended in parameters that are not finite."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """How much of a data set a row trains on: all images, or the first so many."""
+IMAGES = {"digits": None, "fashion-mnist": 5000}
+"""Training images of a row: all, or the first so many (of Fashion-MNIST, so that a step for every
+image still ends)."""
 
-    epochs: int
-    images: int | None = None
+EPOCHS = {
+    ("digits", 64): 16, ("digits", 16): 16, ("digits", 4): 8, ("digits", 1): 4,
+    ("fashion-mnist", 64): 8, ("fashion-mnist", 16): 4, ("fashion-mnist", 4): 2,
+    ("fashion-mnist", 1): 1,
+}  # fmt: skip
+"""By data set and batch. Small batches take more steps an epoch and get fewer epochs: a column
+compares the schemes, a line does not compare the batches."""
 
-
-# Batch 1 takes a step an image: parts of Fashion-MNIST keep the whole table within hours.
-PARTS = {"digits": Part(epochs=16), "fashion-mnist": Part(epochs=4, images=5000)}
-
-# All of Fashion-MNIST, at the batch the recipe was tuned for.
-FULL = {("fashion-mnist", "resnet8", scheme, 64): Part(epochs=10) for scheme in SCHEMES[:3]}
+FULL = [("fashion-mnist", "resnet8", scheme, 64, 10) for scheme in SCHEMES[:3]]
+"""On all training images: (data, network, scheme, batch, epochs)."""
 
 
 @dataclass(frozen=True)
@@ -67,34 +68,39 @@ class Row:
     parameters_sha256: str = ""
 
     @property
-    def cell(self) -> tuple[str, int, int, str, str, int]:
-        """What rows of one mean have in common."""
-        return (self.data, self.images, self.epochs, self.network, self.scheme, self.batch)
-
-    @property
     def run(self) -> tuple:
         """What names the run, without its outcome."""
-        return (*self.cell, self.seed)
+        return (
+            self.data, self.images, self.network, self.batch, self.epochs, self.scheme, self.seed
+        )  # fmt: skip
+
+    @property
+    def outcome(self) -> tuple:
+        """What came of it, as text: a run that has no accuracy equals itself."""
+        return (
+            str(self.validation_accuracy), str(self.test_accuracy), self.parameters_sha256
+        )  # fmt: skip
 
 
 def plan() -> list[Row]:
     """All rows, in the order in which they are trained."""
     from golden import data
 
-    rows = []
-    sizes = {name: len(data.load(name).train) for name in PARTS}
-    for (name, network, scheme, batch), part in FULL.items():
-        rows += [Row(name, part.images or sizes[name], network, scheme, batch, part.epochs, seed)
-                 for seed in SEEDS]  # fmt: skip
-    for name, part in PARTS.items():
-        for network in NETWORKS:
-            # Large batches are quick, and come first.
-            for batch in reversed(BATCHES):
-                rows += [
-                    Row(name, part.images or sizes[name], network, scheme, batch, part.epochs, seed)
-                    for scheme in SCHEMES
-                    for seed in SEEDS
-                ]
+    sizes = {name: len(data.load(name).train) for name in IMAGES}
+    rows = [
+        Row(name, sizes[name], network, scheme, batch, epochs, seed)
+        for name, network, scheme, batch, epochs in FULL
+        for seed in SEEDS
+    ]
+    # Large batches are quick, and come first.
+    rows += [
+        Row(name, images or sizes[name], network, scheme, batch, EPOCHS[name, batch], seed)
+        for network in NETWORKS
+        for batch in reversed(BATCHES)
+        for name, images in IMAGES.items()
+        for scheme in SCHEMES
+        for seed in SEEDS
+    ]
     return rows
 
 
@@ -151,23 +157,23 @@ def write(rows: Iterable[Row]) -> None:
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """Mean and standard error of the test accuracy, one table a data set and network."""
-    cells: dict[tuple, list[Row]] = {}
-    for row in rows:
-        cells.setdefault(row.cell, []).append(row)
-    groups: dict[tuple, dict[tuple[str, int], list[Row]]] = {}
-    for (data, images, epochs, network, scheme, batch), found in sorted(cells.items()):
-        groups.setdefault((data, images, epochs, network), {})[scheme, batch] = found
+    """Mean and standard error of the test accuracy, one table a network and part of a data set."""
+    tables: dict[tuple, dict[tuple, list[Row]]] = {}
+    for row in sorted(rows, key=lambda row: row.run):
+        table = tables.setdefault((row.data, row.images, row.network), {})
+        table.setdefault((row.scheme, row.batch, row.epochs), []).append(row)
     lines = []
-    for (data, images, epochs, network), group in groups.items():
-        batches = sorted({batch for _, batch in group})
+    for (data, images, network), table in tables.items():
+        columns = sorted({(batch, epochs) for _, batch, epochs in table})
         lines += [
-            f"### {network}, {data}: {images:,} images, {epochs} epochs", "",
-            "| scheme | " + " | ".join(f"batch {batch}" for batch in batches) + " |",
-            "|---" * (len(batches) + 1) + "|",
+            f"### {network}, {data}, {images:,} training images", "",
+            "| scheme | " + " | ".join(
+                f"batch {batch}, {epochs} epoch{'s' * (epochs > 1)}" for batch, epochs in columns
+            ) + " |",
+            "|---" * (len(columns) + 1) + "|",
         ]  # fmt: skip
         for scheme in SCHEMES:
-            texts = [_cell(group.get((scheme, batch), [])) for batch in batches]
+            texts = [_cell(table.get((scheme, *column), [])) for column in columns]
             if any(texts):
                 lines.append(f"| {scheme} | " + " | ".join(texts) + " |")
         lines.append("")
@@ -213,7 +219,7 @@ def main() -> None:
             line = (f"{row.data} {row.images} {row.network} {row.scheme} batch {row.batch} seed "
                     f"{row.seed}: test {100 * row.test_accuracy:.2f} %")  # fmt: skip
             if options.again:
-                same = known[row.run] == row
+                same = known[row.run].outcome == row.outcome
                 different += not same
                 line += " as in the table" if same else f", the table has {known[row.run]}"
             else:
