@@ -242,14 +242,16 @@ class Program:
         self.device.tensor = f"{name}.G"
         rule = parameter.rule
         total = common + rate[0] + rule.slower - (parameter.exponent + rule.fraction)
-        gradient = await self.device.align(product, _shift(total), keys["G"], 0)
+        # Outputs are numbered fastest, so a matrix goes through the core by its inputs.
+        gradient = (await self.device.align(product.T, _shift(total), keys["G"], 0)).T
         self._check(f"{name}.G", gradient.reshape(shape))
 
         name = f"{layer.name}.update.{kind}"
         self.device.tensor = f"{name}.P"
-        parameter.values, parameter.momentum, update = await self.device.update(
-            parameter.values, parameter.momentum, gradient, rule, rate[1], keys["U"]
+        updated = await self.device.update(
+            parameter.values.T, parameter.momentum.T, gradient.T, rule, rate[1], keys["U"]
         )
+        parameter.values, parameter.momentum, update = (array.T for array in updated)
         self._check(f"{name}.V", parameter.momentum.reshape(shape))
         self._check(f"{name}.U", update.reshape(shape))
         self._check(f"{name}.P", parameter.values.reshape(shape))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from golden import loops
 from golden.acceleration import over_samples
 from golden.formats import Integers
+from golden.randomness import weight_index
 
 __all__ = [
     "add_bias",
@@ -93,7 +94,7 @@ def quantize_gradient(values: Integers, shift: int, key: int) -> Integers:
     """8-bit codes of a whole tensor in its own shape, shifted with stochastic rounding."""
     flat = np.ascontiguousarray(values).reshape(-1)
     codes = np.empty(flat.shape, dtype=np.int8)
-    loops.quantize_gradient(flat, shift, key, codes)
+    loops.quantize_gradient(flat, _numbers(values), shift, key, codes)
     return codes.reshape(values.shape)
 
 
@@ -207,9 +208,16 @@ def update(
         for array in (parameter, momentum, gradient)
     )
     new = np.empty((3, parameter.size), dtype=np.int32)
-    loops.update(*flat, *shifts, limit, momentum_limit, key, new[0], new[1], new[2])
+    loops.update(
+        *flat, _numbers(parameter), *shifts, limit, momentum_limit, key, new[0], new[1], new[2]
+    )
     p, v, u = new.reshape(3, *parameter.shape)
     return p, v, u
+
+
+def _numbers(parameter: Integers) -> NDArray[np.int32]:
+    """Numbers of a learned tensor's elements, in the order of its shape."""
+    return weight_index(parameter.shape).reshape(-1)
 
 
 def gather(

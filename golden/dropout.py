@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from golden.errors import InputError
 from golden.layers import IntegerLayer, Keys
-from golden.randomness import draw
+from golden.randomness import activation_index, draw
 from golden.values import Value
 
 __all__ = ["DropoutLayer", "kept"]
@@ -26,11 +26,10 @@ _SCALE_BITS = 6
 def kept(key: int, shape: tuple[int, ...], keep: int) -> NDArray[np.bool_]:
     """Which elements stay, each with a probability of `keep` * 2**-8.
 
-    An element's draw is its own by its C-order index, so that neither tiling nor memory order
-    matters: it stays if the draw's upper 8 bits are less than `keep`.
+    An element's draw is its own by its number, so that neither tiling nor memory order matters:
+    it stays if the draw's upper 8 bits are less than `keep`.
     """
-    index = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
-    return (draw(key, index) >> _KEEP_BITS) < keep
+    return (draw(key, activation_index(shape)) >> _KEEP_BITS) < keep
 
 
 class DropoutLayer(IntegerLayer):

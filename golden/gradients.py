@@ -12,7 +12,7 @@ import numpy as np
 from golden.acceleration import compiled
 from golden.formats import Integers, QuantSpec, Rounding, rounding_shift, saturate
 from golden.optimizer import UpdateRule, update
-from golden.randomness import draw
+from golden.randomness import activation_index, draw, weight_index
 from golden.values import Value, per_sample
 
 __all__ = ["Gradient", "Learned", "align_errors", "quantize_gradient", "sum_samples"]
@@ -100,10 +100,7 @@ def align_errors(errors: Value, other_exponent: Integers | int, key: int) -> tup
     shift = np.where(live, total - common, 0)
     if not shift.any():
         return errors.integers, common
-    # Numbered in the order of the shape, kept in the order of the errors' memory.
-    index = np.empty_like(errors.integers, dtype=np.int32)
-    index[...] = np.arange(index.size, dtype=np.int32).reshape(index.shape)
-    random = draw(key, index)
+    random = draw(key, activation_index(errors.integers.shape))
     aligned = _STOCHASTIC.apply(errors.integers, per_sample(shift, errors.integers), random)
     return aligned.astype(np.int8), common
 
@@ -135,6 +132,5 @@ def quantize_gradient(gradient: Integers, shift: int, key: int) -> Integers:
     if loops:
         codes: Integers = loops.quantize_gradient(gradient, shift, key)
         return codes
-    index = np.arange(gradient.size, dtype=np.int32).reshape(gradient.shape)
-    random = draw(key, index) if shift > 0 else None
+    random = draw(key, weight_index(gradient.shape)) if shift > 0 else None
     return saturate(rounding_shift(gradient, shift, random), 8).astype(np.int8)

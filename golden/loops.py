@@ -122,8 +122,8 @@ def quantize(
 
 
 @_compile
-def quantize_gradient(values, shift, key, codes):
-    """`golden.gradients.quantize_gradient` on a vector of up to 48 bits."""
+def quantize_gradient(values, index, shift, key, codes):
+    """`golden.gradients.quantize_gradient` on a vector of up to 48 bits, numbered by `index`."""
     for i in range(values.size):
         value = np.int64(values[i])
         if shift <= 0:
@@ -131,7 +131,7 @@ def quantize_gradient(values, shift, key, codes):
         else:
             right = min(shift, 63)
             below = ((value >> max(right - 16, 0)) << max(16 - right, 0)) & 0xFFFF
-            rounded = (value >> right) + ((below + _draw(key, i)) >> 16)
+            rounded = (value >> right) + ((below + _draw(key, index[i])) >> 16)
         codes[i] = _clip(rounded, 127)
 
 
@@ -306,16 +306,16 @@ def collect(sums, exponent):
 
 @_compile
 def align(first, last, codes, shift, key, out):
-    """Right shifts of 0 and more with stochastic rounding; draws numbered in the shape's order."""
+    """Right shifts of 0 and more with stochastic rounding; draws numbered as in memory."""
     positions, channels = codes.shape[1:]
     for n in range(first, last):
         if shift[n] == 0:
             out[n] = codes[n]
             continue
         for p in range(positions):
-            start = np.uint32(n * positions * channels + p)
+            start = np.uint32((n * positions + p) * channels)
             for c in range(channels):
-                random = _draw(key, start + np.uint32(c) * np.uint32(positions))
+                random = _draw(key, start + np.uint32(c))
                 out[n, p, c] = _stochastic(np.int32(codes[n, p, c]), shift[n], random)
 
 
@@ -341,13 +341,13 @@ def dot(first, last, a, b, out):
 
 @_compile
 def update(
-    parameter, momentum, gradient, applied, handed, limit, momentum_limit, key,
+    parameter, momentum, gradient, index, applied, handed, limit, momentum_limit, key,
     new_parameter, new_momentum, step,
 ):  # fmt: skip
-    """`golden.optimizer.update` on vectors."""
+    """`golden.optimizer.update` on vectors, numbered by `index`."""
     for i in range(parameter.size):
         v = _clip(np.int64(momentum[i]) + np.int64(gradient[i]), momentum_limit)
-        u = _clip(_stochastic(np.int32(v), applied + handed, _draw(key, i)), limit)
+        u = _clip(_stochastic(np.int32(v), applied + handed, _draw(key, index[i])), limit)
         step[i] = u
         new_momentum[i] = _clip(np.int64(v) - (np.int64(u) << applied), momentum_limit)
         new_parameter[i] = _clip(np.int64(parameter[i]) - u, limit)

@@ -16,7 +16,7 @@ import numpy as np
 
 from golden.acceleration import compiled
 from golden.formats import Integers, rounding_shift, saturate
-from golden.randomness import draw
+from golden.randomness import draw, weight_index
 
 __all__ = ["MAX_HALVINGS", "MOMENTUM_SHIFT", "SCALAR", "WEIGHT", "UpdateRule", "update"]
 
@@ -83,7 +83,7 @@ def update(
     halvings:
         How often the learning rate was halved; a is `rule.applied_shift(halvings)`.
     key:
-        `golden.randomness.tensor_key` of the rounding; the element index is the C-order one.
+        `golden.randomness.tensor_key` of the rounding; elements are numbered by `weight_index`.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def update(
         shifts, widths = (applied, MOMENTUM_SHIFT), (rule.width, rule.momentum_width)
         p, v, u = loops.update(parameter, momentum, gradient, shifts, widths, key)
         return p, v, u
-    index = np.arange(parameter.size, dtype=np.int32).reshape(parameter.shape)
+    index = weight_index(parameter.shape)
     v = saturate(momentum + gradient, rule.momentum_width)
     u = saturate(rounding_shift(v, applied + MOMENTUM_SHIFT, draw(key, index)), rule.width)
     v = saturate(v - (u << applied), rule.momentum_width)

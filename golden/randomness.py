@@ -5,6 +5,8 @@ few hundred gates. Our choice; the construction is a 5-round ARX mix of the elem
 per-tensor key, the key an xorshift32 (Marsaglia 2003, shifts 13/17/5) of the step's state.
 """
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,10 +16,12 @@ __all__ = [
     "MAX_INDEX",
     "ROUND_KEY_BITS",
     "TENSOR_STRIDE",
+    "activation_index",
     "draw",
     "first_state",
     "next_state",
     "tensor_key",
+    "weight_index",
     "xorshift32",
 ]
 
@@ -60,6 +64,37 @@ def next_state(state: int) -> int:
 def tensor_key(state: int, tensor: int) -> int:
     """32-bit key of tensor number `tensor` in the step whose state is `state`."""
     return xorshift32(state ^ ((tensor * TENSOR_STRIDE) & _MASK32))
+
+
+def activation_index(shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Number of each element of activations or errors (samples, ...), for `draw`.
+
+    Planes (samples, channels, height, width) count their channels fastest, then columns, rows and
+    samples: hardware keeps the channels of a pixel side by side, and its lanes draw for consecutive
+    numbers. Everything else counts in the order of its shape.
+    """
+    return _numbered(shape, (0, 2, 3, 1) if len(shape) == 4 else tuple(range(len(shape))))
+
+
+@functools.lru_cache(maxsize=256)
+def weight_index(shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Number of each element of a learned tensor, for `draw`; not to be written to.
+
+    Weights (out, in, height, width) and (out, in) count their outputs fastest, then inputs, columns
+    and rows of the kernel, for the same reason. Everything else counts in the order of its shape.
+    """
+    axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(len(shape), tuple(range(len(shape))))
+    index = _numbered(shape, axes)
+    index.flags.writeable = False
+    return index
+
+
+def _numbered(shape: tuple[int, ...], axes: tuple[int, ...]) -> NDArray[np.int32]:
+    """0, 1, ... with the last of `axes` counting fastest."""
+    index = np.empty(shape, dtype=np.int32)
+    moved = index.transpose(axes)
+    moved[...] = np.arange(index.size, dtype=np.int32).reshape(moved.shape)
+    return index
 
 
 def draw(key: int, index: Integers | int) -> NDArray[np.int32]:

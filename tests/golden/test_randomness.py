@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from golden.randomness import draw, first_state, next_state, tensor_key, xorshift32
+from golden.randomness import (
+    activation_index,
+    draw,
+    first_state,
+    next_state,
+    tensor_key,
+    weight_index,
+    xorshift32,
+)
 
 COUNT = 1 << 16
 
@@ -65,3 +73,16 @@ def test_xorshift_agrees_with_marsagliasequence() -> None:
         state = xorshift32(state)
         outputs.append(state)
     assert outputs == [723471715, 2497366906, 2064144800]
+
+
+def test_channels_and_outputs_are_numbered_fastest() -> None:
+    planes = activation_index((2, 3, 4, 5))
+    weights = weight_index((3, 4, 2, 5))
+    for n, c, y, x in np.ndindex(2, 3, 4, 5):
+        assert planes[n, c, y, x] == ((n * 4 + y) * 5 + x) * 3 + c
+    for o, i, y, x in np.ndindex(3, 4, 2, 5):
+        assert weights[o, i, y, x] == ((y * 5 + x) * 4 + i) * 3 + o
+    assert (weight_index((3, 4)) == np.arange(12).reshape(4, 3).T).all()
+    for shape in [(7,), (3, 4), (2, 3, 4)]:
+        assert (activation_index(shape).ravel() == np.arange(np.prod(shape))).all()
+    assert (weight_index((5,)) == np.arange(5)).all()
