@@ -85,7 +85,7 @@ class Costs(Sequence[Cost]):
         """One row a scheme; nested keys of `as_dicts` joined by dots."""
         import pandas as pd
 
-        frame = pd.DataFrame([dict(_flat("", values)) for values in self.as_dicts()])
+        frame = pd.DataFrame([dict(_flat("", values)) for values in (cost.totals for cost in self)])
         # Whole numbers stay whole beside a missing one.
         return frame.convert_dtypes()
 

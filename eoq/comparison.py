@@ -41,11 +41,11 @@ _COMPARED = {
     "square roots and divisions": lambda cost: (
         cost.normalization["sqrt"] + cost.normalization["div"]
     ),
-    "energy, nominal": lambda cost: cost.as_dict()["energy_j"]["nominal"],
-    "area of one unit for normalisation": lambda cost: cost.as_dict()["normalization"]["unit"][
+    "energy, nominal": lambda cost: cost.totals["energy_j"]["nominal"],
+    "area of one unit for normalisation": lambda cost: cost.totals["normalization"]["unit"][
         "area_um2"
     ],
-    "area of the arithmetic, nominal": lambda cost: cost.as_dict()["area_um2"]["nominal"],
+    "area of the arithmetic, nominal": lambda cost: cost.totals["area_um2"]["nominal"],
 }
 """Quantity -> its number; all are better when small."""
 
@@ -198,7 +198,7 @@ def _normalization(all_costs: Sequence[Costs]) -> Section:
         title="One unit that normalises, or Fixup's in its place",
         frame=frame_of(
             [
-                {**name, **cost.as_dict()["normalization"]["unit"]}
+                {**name, **cost.totals["normalization"]["unit"]}
                 for name, cost in each(all_costs)
             ]
         ),
@@ -323,7 +323,7 @@ def findings(costs: Costs) -> list[str]:
             f"divisions, {saved['barriers']} batch-wide waits, and passes over the activations of "
             f"{' or '.join(widths)}; Fixup adds {ours['bytes'] / 1e6:,.1f} MB (exact)."
         )
-        a, b = eoq.as_dict()["energy_j"], bn.as_dict()["energy_j"]
+        a, b = eoq.totals["energy_j"], bn.totals["energy_j"]
         lines.append(
             f"{name}: from fp32-bn to eoq, peak memory {bn.memory_peak['total'] / 1e6:,.1f} to "
             f"{eoq.memory_peak['total'] / 1e6:,.1f} MB (exact), energy {_band(b)} to {_band(a)} mJ "

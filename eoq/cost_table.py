@@ -163,7 +163,7 @@ def _table(title: str, groups: dict[str, tuple[Line, ...]], values: Sequence[Val
 
 def print_costs(costs: Sequence[Cost]) -> None:
     """Print costs of one network, one column a scheme."""
-    values = [cost.as_dict() for cost in costs]
+    values = [cost.totals for cost in costs]
     first = values[0]
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -31,7 +31,7 @@ def energy_section(all_costs: Sequence[Costs]) -> Section:
     named = f"{technology(first)} {memories(first)}"
     rows, parts = [], []
     for name, cost in each(all_costs):
-        values = cost.as_dict()
+        values = cost.totals
         rows.append({**name, **{k: values["energy_j"][k] for k in ("low", "nominal", "high")}})
         parts += [{**name, **part._asdict()} for part in cost.energy_parts]
     energy = Table(
@@ -91,7 +91,7 @@ def _sensitivity(costs: Costs) -> Table:
     frames = []
     for cost in chosen(costs):
         frame = cost.sensitivity.drop(columns=["network", "batch", "table"])
-        frame.insert(6, "energy_nominal_j", cost.as_dict()["energy_j"]["nominal"])
+        frame.insert(6, "energy_nominal_j", cost.totals["energy_j"]["nominal"])
         frames.append(frame)
     joules = ("energy_low_j", "energy_nominal_j", "energy_high_j", "swing_j")
     return Table(

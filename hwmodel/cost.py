@@ -33,7 +33,7 @@ from hwmodel.products import matrix_products
 from hwmodel.quantization import quantization_barriers
 from hwmodel.roofline import Point, array_cycles, roofline
 from hwmodel.schedule import DEPTH, LOSS_CLASSES_MAX, Schedule, Work
-from hwmodel.sensitivity import sensitivity
+from hwmodel.sensitivity import Influence, sensitivity
 from hwmodel.step import Row, Step
 from hwmodel.systolic import forward_cycles
 from hwmodel.technology import Technology, load_technology
@@ -313,6 +313,12 @@ class Cost:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers under the keys of `eoq cost --json`; strict JSON."""
+        ops = [dict(zip(Row._fields, row, strict=True)) for row in self.rows]
+        return {**self.totals, "ops": ops}
+
+    @cached_property
+    def totals(self) -> dict[str, Any]:
+        """What `as_dict` says but for the ledger, of which deep networks have 100,000 rows."""
         energy, area = sum_parts(self.energy_parts), sum_parts(self.area_parts)
         table = self.technology.name
         return {
@@ -322,7 +328,6 @@ class Cost:
             "parameters": self.parameters,
             "formats": self.step.scheme.format_names,
             "macs": self.macs,
-            "ops": [dict(zip(Row._fields, row, strict=True)) for row in self.rows],
             "normalization": {**self.normalization, "unit": unit_cost(self.step)._asdict()},
             "quantization_barriers": quantization_barriers(self.step),
             "memory_peak_bytes": self.memory_peak,
@@ -344,12 +349,13 @@ class Cost:
             "assumptions": self.assumptions,
         }
 
-    def _frame(self, rows: Sequence[NamedTuple]) -> "pd.DataFrame":
-        """Table with the step's own columns in front."""
+    def _frame(self, rows: Sequence[NamedTuple], kind: type[NamedTuple]) -> "pd.DataFrame":
+        """Table of rows of a kind, with the step's own columns in front; its columns are there
+        without any row, too."""
         # pandas takes most of a second to import; numbers alone do not need it.
         import pandas as pd
 
-        frame = pd.DataFrame(rows)
+        frame = pd.DataFrame(rows, columns=list(kind._fields))
         for place, (name, value) in enumerate(self._identity()):
             frame.insert(place, name, value)
         return frame
@@ -361,58 +367,60 @@ class Cost:
     @property
     def ops(self) -> "pd.DataFrame":
         """The ledger: layer, phase, op, format, count."""
-        return self._frame(self.rows)
+        return self._frame(self.rows, Row)
 
     @property
     def passes(self) -> "pd.DataFrame":
         """Normalisation's passes: layer, direction, name, reads, writes (elements), bytes."""
-        return self._frame(self.pass_list)
+        return self._frame(self.pass_list, Pass)
 
     @property
     def memory(self) -> "pd.DataFrame":
         """Bytes live at every layer of the step, by kind."""
-        return self._frame(self.moments).assign(total=[m.total for m in self.moments])
+        return self._frame(self.moments, Moment).assign(total=[m.total for m in self.moments])
 
     @property
     def traffic(self) -> "pd.DataFrame":
         """Bytes by layer, phase, tensor and level."""
-        return self._frame(self.transfers)
+        return self._frame(self.transfers, Transfer)
 
     @property
     def tiling(self) -> "pd.DataFrame":
         """Best tiling of every matrix product for every memory."""
-        return self._frame(self.tiling_list)
+        return self._frame(self.tiling_list, LayerTiling)
 
     @property
     def energy(self) -> "pd.DataFrame":
         """Joules by part, with the table's name."""
-        return self._frame(self.energy_parts).assign(unit="J", table=self.technology.name)
+        return self._frame(self.energy_parts, Part).assign(unit="J", table=self.technology.name)
 
     @property
     def layer_energy(self) -> "pd.DataFrame":
         """Joules by layer, phase and part, with the table's name."""
-        return self._frame(self.layer_energy_list).assign(unit="J", table=self.technology.name)
+        return self._frame(self.layer_energy_list, LayerEnergy).assign(
+            unit="J", table=self.technology.name
+        )
 
     @property
     def roofline(self) -> "pd.DataFrame":
         """What limits every product: intensity, what is attainable and what is reached."""
-        return self._frame(self.roofline_list)
+        return self._frame(self.roofline_list, Point)
 
     @property
     def sensitivity(self) -> "pd.DataFrame":
         """What each entry of the technology's table does to the energy, one at a time."""
         found = sensitivity(self.rows, self.moved, self.technology, self.hierarchy)
-        return self._frame(found).assign(table=self.technology.name)
+        return self._frame(found, Influence).assign(table=self.technology.name)
 
     @property
     def area(self) -> "pd.DataFrame":
         """Square micrometres by part, with the table's name."""
-        return self._frame(self.area_parts).assign(unit="um2", table=self.technology.name)
+        return self._frame(self.area_parts, Part).assign(unit="um2", table=self.technology.name)
 
     @property
     def instructions(self) -> "pd.DataFrame":
         """Instructions of our core, their cycles and useful MACs."""
-        return self._frame(self.work)
+        return self._frame(self.work, Work)
 
 
 def cost(

@@ -1,5 +1,6 @@
 """The options of every verb that prices a training step."""
 
+import gc
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -158,6 +159,9 @@ def pricing_options(command: Callable[..., None]) -> Callable[..., None]:
         technology: str,
         **others: Any,
     ) -> None:
+        # A deep network's step is a million small tuples and no cycle; to look for one among them
+        # again and again takes a third of the time. The process ends with the command.
+        gc.disable()
         names = DEFAULT.as_dict()
         chosen = {name: others.pop(name) for name in names}
         pricing = Pricing(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto, helper
 
 import eoq
 from tests.hwmodel.test_hardware import EDGE
@@ -116,3 +117,24 @@ def test_a_design_from_a_file_names_its_memories(tmp_path: Path) -> None:
     levels = [row["level"] for row in rows(tmp_path / "out", "traffic")]
     assert levels[:3] == ["dram", "buffer", "scratchpad"]
     assert "scratchpad of 32 KiB" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_names_of_a_hostile_file_are_text(tmp_path: Path, browse: Callable[..., Any]) -> None:
+    name = "<script>document.title='owned'</script>../../x"
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name=name, pads=[1, 1, 1, 1]),
+        node("Relu", ["c"], ["y"], name="../" + name),
+    ]
+    x, w, y = (
+        helper.make_tensor_value_info(tensor, TensorProto.FLOAT, shape)
+        for tensor, shape in (("x", [1, 2, 8, 8]), ("w", [4, 2, 3, 3]), ("y", [1, 4, 8, 8]))
+    )
+    model = helper.make_model(helper.make_graph(nodes, name, [x, w], [y]))
+    (tmp_path / "hostile.onnx").write_bytes(model.SerializeToString())
+    done = report(str(tmp_path / "hostile.onnx"), "-o", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hostile.onnx", "out"]
+    page = browse(tmp_path / "out" / "index.html")
+    assert page.locator("script").count() == 1
+    assert "owned" not in page.title()
