@@ -1,7 +1,8 @@
 """Clock cycles of the matrix unit's words in closed form; exactly what RTL simulation counts.
 
 A product of nj blocks of columns and t tiles, of m vectors each, takes nj * t tile periods of
-max(m, R + 3) cycles and one to be taken; every other word takes one. Nothing in the unit waits.
+max(m, R + 3) cycles, and two to be taken and checked; every other word takes one. Nothing in the
+unit waits.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from rtl.matrix_instructions import ALoops, BLoops, MatrixWord, Multiply, Window
 __all__ = ["ProductTime", "period", "product_times", "words_cycles"]
 
 _ROUND_TRIP = 3
-_DRAIN = 7
+_DRAIN = 8
 
 
 def period(vectors: Count, config: Sizes) -> NDArray[np.int64]:
@@ -65,7 +66,7 @@ def product_times(words: Iterable[MatrixWord], config: Sizes) -> list[ProductTim
         last = (tiles - 1) * each + vectors
         times.append(
             ProductTime(
-                next_taken=1 + tiles * each,
+                next_taken=2 + tiles * each,
                 signalled=last + config.rows + config.columns + _DRAIN,
                 vectors=tiles * vectors,
             )

@@ -175,8 +175,8 @@ class Window(MatrixWord):
 
     op: ClassVar[int] = 6
     layout: ClassVar[Mapping[str, Field]] = payload(
-        ("m0", 12), ("m1", 12), ("y_first", 9, True), ("y_step", 5, True), ("y_t2", 6, True),
-        ("height", 12), ("x_first", 16, True), ("line", 16),
+        ("m0", 10), ("m1", 10), ("y_first", 9, True), ("y_step", 5, True), ("y_t2", 6, True),
+        ("height", 10), ("x_first", 15, True), ("line", 14),
     )  # fmt: skip
     m0: int
     m1: int = 1

@@ -14,7 +14,7 @@ from rtl.matrix_instructions import ALoops, AStrides, BLoops, BStrides, Multiply
 
 __all__ = ["LINE_BITS", "ROUND_TRIP", "ProductAddresses", "address_bits"]
 
-LINE_BITS = 18
+LINE_BITS = 16
 """Signed bits of a byte's place in its line, padding included."""
 
 ROUND_TRIP = 3
@@ -37,7 +37,7 @@ class ProductAddresses(Component):
     Members
     -------
     multiply, b_loops, b_strides, a_loops, a_strides, window, results:
-        The product; constant while it runs, `multiply` in the cycle of `start` only.
+        The product; constant from `start` until it has run.
     start:
         The product begins in the next cycle.
     stop:
@@ -131,7 +131,6 @@ class ProductAddresses(Component):
         end0, end1, end2 = c0 == loops.n0 - 1, c1 == loops.n1 - 1, c2 == loops.n2 - 1
         product_end = Signal()
         first_tile = Signal()
-        accumulate = Signal(reset_less=True)
         m.d.comb += [
             tiles_end.eq(end0 & end1 & end2),
             product_end.eq(tile_end & tiles_end & (cj == loops.nj - 1)),
@@ -156,13 +155,16 @@ class ProductAddresses(Component):
                 with m.If(end1):
                     m.d.sync += [at[2].eq(following), c2.eq(Mux(end2, 0, c2 + 1))]
             with m.If(tiles_end):
-                m.d.sync += [at[3].eq(following), cj.eq(cj + 1), first_tile.eq(~accumulate)]
+                m.d.sync += [
+                    at[3].eq(following),
+                    cj.eq(cj + 1),
+                    first_tile.eq(~self.multiply.accumulate),
+                ]
         with m.Elif(self.row):
             m.d.sync += row.eq(row + strides.row)
         with m.If(self.start):
             m.d.sync += [level.eq(self.multiply.b_base) for level in (row, *at)]
             m.d.sync += [
-                accumulate.eq(self.multiply.accumulate),
                 first_tile.eq(~self.multiply.accumulate),
                 *(c.eq(0) for c in (c0, c1, c2, cj)),
             ]
@@ -200,10 +202,9 @@ class ProductAddresses(Component):
         tap_x1 = Signal(signed(LINE_BITS), reset_less=True)
         tap_line = Signal(signed(bits), reset_less=True)
         tap_y = Signal(signed(12), reset_less=True)
-        line_first = Signal(signed(bits), reset_less=True)
 
         # Position: the same three, and where the sample began.
-        cx, cy = Signal(12), Signal(12)
+        cx, cy = Signal(10), Signal(10)
         end_x, end_y = cx == window.m0 - 1, cy == window.m1 - 1
         at = {
             "x": Signal(signed(LINE_BITS), name="at_x", reset_less=True),
@@ -259,14 +260,14 @@ class ProductAddresses(Component):
                 with m.If(end1):
                     m.d.sync += [
                         c2.eq(Mux(end2, 0, c2 + 1)),
-                        tap_line.eq(Mux(end2, line_first, tap_line + strides.t2)),
+                        tap_line.eq(Mux(end2, self.multiply.a_base, tap_line + strides.t2)),
                         tap_y.eq(Mux(end2, window.y_first, tap_y + window.y_t2)),
                     ]
         with m.If(self.start):
             m.d.sync += [
                 *(c.eq(0) for c in (c0, c1, c2, k)),
                 *(x.eq(window.x_first) for x in (tap_x, tap_x1)),
-                *(line.eq(self.multiply.a_base) for line in (tap_line, line_first)),
+                tap_line.eq(self.multiply.a_base),
                 tap_y.eq(window.y_first),
             ]
 

@@ -7,7 +7,7 @@ new sum is written. Column c does everything c cycles later. What fails stops th
 pipeline then runs empty.
 """
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
@@ -39,9 +39,9 @@ DRAIN = _ARRAY + 1
 """A product's last sum is stored, and `signal` given, R + C + this many cycles after its last
 vector was addressed."""
 
-_SETUP: dict[str, type[Word]] = {
+_WORDS: dict[str, type[Word]] = {
     "b_loops": BLoops, "b_strides": BStrides, "a_loops": ALoops, "a_strides": AStrides,
-    "window": Window, "results": Results,
+    "window": Window, "results": Results, "multiply": Multiply,
 }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ class ProductUnit(Component):
         """Decode, address, multiply, store."""
         m = Module()
         m.submodules.addresses = addresses = ProductAddresses(config=self._config)
-        start, refused = self._decode(m, addresses)
+        refused = self._decode(m, addresses)
         m.submodules.array = array = SystolicArray(
             rows=self._config.rows,
             columns=self._config.columns,
@@ -102,7 +102,6 @@ class ProductUnit(Component):
         )
         wrong = self._operands(m, addresses, array)
         outside = self._sums(m, addresses, array)
-        self._completion(m, addresses, start)
 
         with m.If(self.fault == Fault.NONE):
             with m.If(wrong != Fault.NONE):
@@ -112,27 +111,22 @@ class ProductUnit(Component):
             with m.Elif(refused != Fault.NONE):
                 m.d.sync += self.fault.eq(refused)
         m.d.comb += [
-            addresses.start.eq(start),
             addresses.stop.eq(self.fault != Fault.NONE),
             self.beat.eq(addresses.beat),
         ]
         return ResetInserter(self.abort)(m)
 
-    def _decode(self, m: Module, addresses: ProductAddresses) -> tuple[Value, Value]:
-        """Keep set-up words, check all of them. Returns `start` and why a word is refused."""
+    def _decode(self, m: Module, addresses: ProductAddresses) -> Value:
+        """Keep set-up words and products, and check them: the outcome is known a cycle later.
+
+        Returns why a word is refused.
+        """
         config = self._config
         word = self.i.payload
         header = header_layout()(word)
-        taken = self.i.valid & self.i.ready
         multiply = payload_of(Multiply, word)
-        start = Signal()
-        refused = Signal(Fault)
-        m.d.comb += [
-            self.i.ready.eq(~addresses.running & (self.fault == Fault.NONE)),
-            addresses.multiply.eq(multiply),
-        ]
 
-        def counts(kind: type[Word], *names: str) -> Value:
+        def zero(kind: type[Word], *names: str) -> Value:
             fields = payload_of(kind, word)
             return Cat(fields[name] == 0 for name in names).any()
 
@@ -143,35 +137,47 @@ class ProductUnit(Component):
             | (multiply.a_base < -beyond)
             | (multiply.b_base >= beyond)
             | (multiply.z_base >> config.results_address_bits).any(),
-            BLoops: counts(BLoops, "n0", "n1", "n2", "nj")
+            BLoops: zero(BLoops, "n0", "n1", "n2", "nj")
             | (b_loops.rows_last > config.rows)
             | (b_loops.pitch >> len(self.b.pitch)).any(),
-            ALoops: counts(ALoops, "n0", "n1", "n2", "lanes_last")
+            ALoops: zero(ALoops, "n0", "n1", "n2", "lanes_last")
             | (a_loops.lanes_last > config.rows)
             | (a_loops.unsigned & (config.activation_bits == 8)),
-            Window: counts(Window, "m0", "m1"),
+            Window: zero(Window, "m0", "m1"),
         }
-        registers = {
-            name: Signal(fields_layout(kind), name=name, reset_less=True)
-            for name, kind in _SETUP.items()
-        }
-        for name, register in registers.items():
+        taken = self.i.valid & self.i.ready
+        refused = Signal(Fault)
+        start = Signal()
+        m.d.sync += [refused.eq(Fault.NONE), start.eq(0)]
+        m.d.comb += [
+            self.i.ready.eq(
+                ~start & ~addresses.running & (refused == Fault.NONE) & (self.fault == Fault.NONE)
+            ),
+            addresses.start.eq(start),
+        ]
+        code = Cat(header.unit, header.op)
+        is_known: Value = Const(0)
+        for name, kind in _WORDS.items():
+            register = Signal(fields_layout(kind), name=name, reset_less=True)
             m.d.comb += getattr(addresses, name).eq(register)
-        with m.If(taken), m.Switch(Cat(header.unit, header.op)):
-            with m.Case(Unit.MATRIX | Multiply.op << 3):
-                m.d.comb += [
-                    start.eq(~illegal[Multiply]),
-                    refused.eq(Mux(illegal[Multiply], Fault.FIELD, Fault.NONE)),
-                ]
-            for name, kind in _SETUP.items():
-                with m.Case(Unit.MATRIX | kind.op << 3):
-                    # Only products are ever completed.
-                    wrong = illegal.get(kind, 0) | (header.signal != 0)
-                    m.d.sync += registers[name].eq(payload_of(kind, word))
-                    m.d.comb += refused.eq(Mux(wrong, Fault.FIELD, Fault.NONE))
-            with m.Default():
-                m.d.comb += refused.eq(Fault.OP)
-        return start, refused
+            # Only products are ever completed.
+            no_signal = Const(0) if kind is Multiply else header.signal.any()
+            wrong = Signal(name=f"{name}_wrong")
+            m.d.comb += wrong.eq(illegal.get(kind, Const(0)) | no_signal)
+            is_this = code == (Unit.MATRIX | kind.op << 3)
+            is_known = is_known | is_this
+            with m.If(taken & is_this):
+                m.d.sync += register.eq(payload_of(kind, word))
+                m.d.sync += refused.eq(Mux(wrong, Fault.FIELD, Fault.NONE))
+                if kind is Multiply:
+                    m.d.sync += start.eq(~wrong)
+        with m.If(taken & ~is_known):
+            m.d.sync += refused.eq(Fault.OP)
+        signals = Signal(8, reset_less=True)
+        with m.If(taken):
+            m.d.sync += signals.eq(header.signal)
+        self._completion(m, addresses, start, signals)
+        return refused
 
     def _operands(self, m: Module, addresses: ProductAddresses, array: SystolicArray) -> Value:
         """Read both operands and bring them into the array. Returns why that is impossible."""
@@ -238,26 +244,21 @@ class ProductUnit(Component):
         stored = addresses.stored & ~addresses.z[bits]
         z = addresses.z[:bits]
 
-        # Two cycles from a read to its data, one more to the product that it is added to.
+        # One chain of words, and one of flags, serve reads and writes of all columns. Two cycles
+        # from a read to its sum, one more to the product that it is added to; back after R + 2.
         when = _ARRAY - RESULTS_LATENCY + 1
         back = config.rows + RESULTS_LATENCY
-        read = _late(m, "read", Cat(z, addresses.first), when)[-1]
-        write = _late(m, "write", read[:bits], back)[-1]
-        stores = _late(m, "store", stored, when + back)
-        load, store = stores[when], stores[-1]
+        words = _late(m, "word", z, when + back + config.columns - 1)
+        stores = _late(m, "store", stored, when + back + config.columns - 1)
+        firsts = _late(m, "first", addresses.first, when + RESULTS_LATENCY + config.columns - 1)
         for c in range(config.columns):
-            if c:
-                read = _late(m, f"read_c{c}", read, 1)[-1]
-                write = _late(m, f"write_c{c}", write, 1)[-1]
-                load = _late(m, f"load_c{c}", load, 1)[-1]
-                store = _late(m, f"store_c{c}", store, 1)[-1]
-            first = _late(m, f"first_c{c}", read[bits], RESULTS_LATENCY)[-1]
+            read = when + c
             m.d.comb += [
-                self.z.r_enable[c].eq(load),
-                self.z.r_address[c].eq(read[:bits]),
-                array.psum_i[c].eq(Mux(first, 0, self.z.r_data[c])),
-                self.z.w_enable[c].eq(store),
-                self.z.w_address[c].eq(write),
+                self.z.r_enable[c].eq(stores[read]),
+                self.z.r_address[c].eq(words[read]),
+                array.psum_i[c].eq(Mux(firsts[read + RESULTS_LATENCY], 0, self.z.r_data[c])),
+                self.z.w_enable[c].eq(stores[read + back]),
+                self.z.w_address[c].eq(words[read + back]),
                 self.z.w_data[c].eq(array.psum_o[c]),
             ]
 
@@ -273,19 +274,21 @@ class ProductUnit(Component):
             m.d.comb += self.z.busy[page].eq(here | (left != 0))
         return addresses.stored & addresses.z[bits]
 
-    def _completion(self, m: Module, addresses: ProductAddresses, start: Value) -> None:
+    def _completion(
+        self, m: Module, addresses: ProductAddresses, start: Value, given: Value
+    ) -> None:
         """Give each product's semaphores once its last sum is stored."""
         config = self._config
         after = config.rows + config.columns + DRAIN
-        shortest = config.rows + 4
+        shortest = config.rows + 5
         m.submodules.signals = signals = SyncFIFO(width=8, depth=after // shortest + 2)
         done = _late(m, "done", addresses.last, after)[-1]
         m.d.comb += [
-            signals.w_data.eq(header_layout()(self.i.payload).signal),
+            signals.w_data.eq(given),
             signals.w_en.eq(start),
             signals.r_en.eq(done),
             self.signal.eq(Mux(done, signals.r_data, 0)),
-            self.busy.eq((self.fault == Fault.NONE) & (addresses.running | signals.r_rdy)),
+            self.busy.eq((self.fault == Fault.NONE) & (start | addresses.running | signals.r_rdy)),
         ]
 
 

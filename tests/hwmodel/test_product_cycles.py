@@ -66,5 +66,5 @@ def test_one_multiplication_uses_all_that_was_set_up() -> None:
     words = forward(Geometry(channels=4, height=1, width=9, out_channels=4), config, a=0, b=0, z=0)
     assert [type(word) for word in words if isinstance(word, ALoops | Window)] == [ALoops, Window]
     (time,) = product_times(words, config)
-    assert (time.next_taken, time.signalled, time.vectors) == (10, 9 + 4 + 4 + 7, 9)
-    assert words_cycles([*words, words[-1]], config) == 6 + 10 + 10
+    assert (time.next_taken, time.signalled, time.vectors) == (11, 9 + 4 + 4 + 8, 9)
+    assert words_cycles([*words, words[-1]], config) == 6 + 11 + 11
