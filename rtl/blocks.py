@@ -43,6 +43,43 @@ def _matrix_unit(config: CoreConfig) -> "Component":
     return MatrixUnit(config=config)
 
 
+def _product_pe(config: CoreConfig) -> "Component":
+    from rtl.systolic_array import ProcessingElement
+
+    return ProcessingElement(
+        accumulator_bits=config.accumulator_bits, operand_bits=config.activation_bits
+    )
+
+
+def _feeder(config: CoreConfig) -> "Component":
+    from rtl.feeder import Feeder
+
+    return Feeder(rows=config.rows, operand_bits=config.activation_bits)
+
+
+def _systolic_array(config: CoreConfig) -> "Component":
+    from rtl.systolic_array import SystolicArray
+
+    return SystolicArray(
+        rows=config.rows,
+        columns=config.columns,
+        accumulator_bits=config.accumulator_bits,
+        operand_bits=config.activation_bits,
+    )
+
+
+def _product_addresses(config: CoreConfig) -> "Component":
+    from rtl.product_addresses import ProductAddresses
+
+    return ProductAddresses(config=config)
+
+
+def _product_unit(config: CoreConfig) -> "Component":
+    from rtl.product_unit import ProductUnit
+
+    return ProductUnit(config=config)
+
+
 def _quantizer(config: CoreConfig) -> "Component":
     from golden.formats import QuantSpec, Rounding
     from rtl.quantizer import Quantizer
@@ -139,6 +176,11 @@ BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
         "update_lane": _update_lane,
         "update_unit": _update_unit,
         "loss_unit": _loss_unit,
+        "product_pe": _product_pe,
+        "feeder": _feeder,
+        "systolic_array": _systolic_array,
+        "product_addresses": _product_addresses,
+        "product_unit": _product_unit,
         "core": _core,
         "fp32_add": _fp32_add,
         "fp32_mul": _fp32_mul,

@@ -5,7 +5,7 @@ has two parts that move on their own: that of tap and channel block, and that of
 Levels of a loop keep where they began, so that one adder serves all levels of B.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.config import CoreConfig
@@ -50,7 +50,8 @@ class ProductAddresses(Component):
     stored:
         Whether the vector's sums are results at all.
     row, row_zero:
-        A row of B is addressed; it is zeros. The first row of a tile has `tile` as well.
+        A row of B is addressed, and one cycle later whether it is zeros. The first row of a tile
+        has `tile` as well.
     a_address, a_x, a_live, b_address:
         Two cycles after their `beat` and `row`: addresses; place of A's lane 0 in its line; and
         whether any of A's bytes exists.
@@ -127,15 +128,20 @@ class ProductAddresses(Component):
         """
         loops, strides = self.b_loops, self.b_strides
         bits = address_bits(self._config)
+        # Counters begin at one, so that their ends are comparisons and nothing is subtracted.
         c0, c1, c2, cj = Signal(16), Signal(6), Signal(6), Signal(8)
-        end0, end1, end2 = c0 == loops.n0 - 1, c1 == loops.n1 - 1, c2 == loops.n2 - 1
+        ends = Cat(c0 == loops.n0, c1 == loops.n1, c2 == loops.n2, cj == loops.nj)
+        # A tile takes four cycles at least: what only its end needs is made a cycle before.
+        late_ends = Signal(4)
+        m.d.sync += late_ends.eq(ends)
+        end0, end1, end2, endj = late_ends
         product_end = Signal()
         first_tile = Signal()
         m.d.comb += [
-            tiles_end.eq(end0 & end1 & end2),
-            product_end.eq(tile_end & tiles_end & (cj == loops.nj - 1)),
+            tiles_end.eq(late_ends[:3].all()),
+            product_end.eq(tile_end & tiles_end & endj),
             self.first.eq(first_tile),
-            self.last.eq(beats_end & tiles_end & (cj == loops.nj - 1)),
+            self.last.eq(beats_end & ends.all()),
         ]
 
         # at[k]: where the present round of loop k began; at[0] is the present tile.
@@ -146,14 +152,15 @@ class ProductAddresses(Component):
             ((end0, strides.t1), (end0 & end1, strides.t2), (tiles_end, strides.j)), start=1
         ):
             base, stride = Mux(passed, at[k], base), Mux(passed, further, stride)
-        following = (base + stride)[:bits].as_signed()
+        following = Signal(signed(bits), name="b_following", reset_less=True)
+        m.d.sync += following.eq(base + stride)
         with m.If(tile_end):
             m.d.sync += [row.eq(following), at[0].eq(following), first_tile.eq(0)]
-            m.d.sync += c0.eq(Mux(end0, 0, c0 + 1))
+            m.d.sync += c0.eq(Mux(end0, 1, c0 + 1))
             with m.If(end0):
-                m.d.sync += [at[1].eq(following), c1.eq(Mux(end1, 0, c1 + 1))]
+                m.d.sync += [at[1].eq(following), c1.eq(Mux(end1, 1, c1 + 1))]
                 with m.If(end1):
-                    m.d.sync += [at[2].eq(following), c2.eq(Mux(end2, 0, c2 + 1))]
+                    m.d.sync += [at[2].eq(following), c2.eq(Mux(end2, 1, c2 + 1))]
             with m.If(tiles_end):
                 m.d.sync += [
                     at[3].eq(following),
@@ -166,7 +173,7 @@ class ProductAddresses(Component):
             m.d.sync += [level.eq(self.multiply.b_base) for level in (row, *at)]
             m.d.sync += [
                 first_tile.eq(~self.multiply.accumulate),
-                *(c.eq(0) for c in (c0, c1, c2, cj)),
+                *(c.eq(1) for c in (c0, c1, c2, cj)),
             ]
 
         count = Signal(range(self._config.rows + 1))
@@ -174,13 +181,15 @@ class ProductAddresses(Component):
             m.d.sync += count.eq(count + 1)
         with m.If(tile_end | self.start):
             m.d.sync += count.eq(0)
-        m.d.comb += self.row_zero.eq(end0 & (count >= loops.rows_last))
+        past = Signal()
+        m.d.sync += past.eq(count >= loops.rows_last)
+        m.d.comb += self.row_zero.eq(end0 & past)
 
         s1_address = Signal(signed(bits), name="b_s1_address", reset_less=True)
         s2_address = Signal(signed(bits), name="b_s2_address", reset_less=True)
         m.d.sync += [s1_address.eq(row), s2_address.eq(s1_address)]
         m.d.comb += self.b_address.eq(s2_address)
-        return product_end, end0
+        return product_end, ends[0]
 
     def _a(
         self, m: Module, restart: Value, beats_end: Value, partial: Value
@@ -196,7 +205,7 @@ class ProductAddresses(Component):
 
         # Tap and channel block: place in the line, address of the line, and the line.
         c0, c1, c2 = Signal(8), Signal(6), Signal(6)
-        end0, end1, end2 = c0 == loops.n0 - 1, c1 == loops.n1 - 1, c2 == loops.n2 - 1
+        end0, end1, end2 = c0 == loops.n0, c1 == loops.n1, c2 == loops.n2
         taps_end = end0 & end1 & end2
         tap_x = Signal(signed(LINE_BITS), reset_less=True)
         tap_x1 = Signal(signed(LINE_BITS), reset_less=True)
@@ -205,7 +214,7 @@ class ProductAddresses(Component):
 
         # Position: the same three, and where the sample began.
         cx, cy = Signal(10), Signal(10)
-        end_x, end_y = cx == window.m0 - 1, cy == window.m1 - 1
+        end_x, end_y = cx == window.m0, cy == window.m1
         at = {
             "x": Signal(signed(LINE_BITS), name="at_x", reset_less=True),
             "line": Signal(signed(bits), name="at_line", reset_less=True),
@@ -225,8 +234,8 @@ class ProductAddresses(Component):
             ),
             "y": Mux(end_x, Mux(end_y, 0, at["y"] + window.y_step), at["y"]),
             "sample": Mux(turn, sample, at["sample"]),
-            "cx": Mux(end_x, 0, cx + 1),
-            "cy": Mux(end_x, Mux(end_y, 0, cy + 1), cy),
+            "cx": Mux(end_x, 1, cx + 1),
+            "cy": Mux(end_x, Mux(end_y, 1, cy + 1), cy),
         }
 
         # A block ends after all positions, or transposed after R; then the next tap has the same
@@ -249,23 +258,25 @@ class ProductAddresses(Component):
                 with m.If(block_end & taps_end):
                     m.d.sync += began.eq(following[name])
             with m.If(self.start | restart):
-                m.d.sync += [present.eq(0), began.eq(0)]
+                zero = int(name in ("cx", "cy"))
+                m.d.sync += [present.eq(zero), began.eq(zero)]
 
         with m.If(block_end):
-            m.d.sync += c0.eq(Mux(end0, 0, c0 + 1))
+            m.d.sync += c0.eq(Mux(end0, 1, c0 + 1))
             next_x = Mux(end0, Mux(end1, window.x_first, tap_x1 + strides.t1), tap_x + rows)
             m.d.sync += tap_x.eq(next_x)
             with m.If(end0):
-                m.d.sync += [tap_x1.eq(next_x), c1.eq(Mux(end1, 0, c1 + 1))]
+                m.d.sync += [tap_x1.eq(next_x), c1.eq(Mux(end1, 1, c1 + 1))]
                 with m.If(end1):
                     m.d.sync += [
-                        c2.eq(Mux(end2, 0, c2 + 1)),
+                        c2.eq(Mux(end2, 1, c2 + 1)),
                         tap_line.eq(Mux(end2, self.multiply.a_base, tap_line + strides.t2)),
                         tap_y.eq(Mux(end2, window.y_first, tap_y + window.y_t2)),
                     ]
         with m.If(self.start):
             m.d.sync += [
-                *(c.eq(0) for c in (c0, c1, c2, k)),
+                *(c.eq(1) for c in (c0, c1, c2)),
+                k.eq(0),
                 *(x.eq(window.x_first) for x in (tap_x, tap_x1)),
                 tap_line.eq(self.multiply.a_base),
                 tap_y.eq(window.y_first),

@@ -187,14 +187,16 @@ class ProductUnit(Component):
         bits = config.scratchpad_address_bits
 
         beat = _late(m, "beat", addresses.beat, _DATA)
-        row = _late(m, "row", addresses.row & ~addresses.row_zero, _DATA)
+        row_asked = _late(m, "row_asked", addresses.row, 1)[-1]
+        # Stages 1, 2, ...
+        row = _late(m, "row", row_asked & ~addresses.row_zero, _DATA - 1)
         outside = (addresses.a_live & beat[_REQUEST] & addresses.a_address[bits:].any()) | (
-            row[_REQUEST] & addresses.b_address[bits:].any()
+            row[_REQUEST - 1] & addresses.b_address[bits:].any()
         )
         m.d.comb += [
             self.a.enable.eq(beat[_REQUEST] & addresses.a_live),
             self.a.address.eq(addresses.a_address),
-            self.b.enable.eq(row[_REQUEST]),
+            self.b.enable.eq(row[_REQUEST - 1]),
             self.b.address.eq(addresses.b_address),
             self.b.pitch.eq(addresses.b_loops.pitch),
         ]
