@@ -18,9 +18,11 @@ __all__ = ["BLOCKS", "COMPARISON_BLOCKS", "make"]
 
 
 def _pe(config: CoreConfig) -> "Component":
-    from rtl.mac_array import ProcessingElement
+    from rtl.systolic_array import ProcessingElement
 
-    return ProcessingElement(accumulator_bits=config.accumulator_bits)
+    return ProcessingElement(
+        accumulator_bits=config.accumulator_bits, operand_bits=config.activation_bits
+    )
 
 
 def _multiplier(config: CoreConfig) -> "Component":
@@ -30,10 +32,13 @@ def _multiplier(config: CoreConfig) -> "Component":
 
 
 def _mac_array(config: CoreConfig) -> "Component":
-    from rtl.mac_array import MacArray
+    from rtl.systolic_array import SystolicArray
 
-    return MacArray(
-        rows=config.rows, columns=config.columns, accumulator_bits=config.accumulator_bits
+    return SystolicArray(
+        rows=config.rows,
+        columns=config.columns,
+        accumulator_bits=config.accumulator_bits,
+        operand_bits=config.activation_bits,
     )
 
 
@@ -43,29 +48,10 @@ def _matrix_unit(config: CoreConfig) -> "Component":
     return MatrixUnit(config=config)
 
 
-def _product_pe(config: CoreConfig) -> "Component":
-    from rtl.systolic_array import ProcessingElement
-
-    return ProcessingElement(
-        accumulator_bits=config.accumulator_bits, operand_bits=config.activation_bits
-    )
-
-
 def _feeder(config: CoreConfig) -> "Component":
     from rtl.feeder import Feeder
 
     return Feeder(rows=config.rows, operand_bits=config.activation_bits)
-
-
-def _systolic_array(config: CoreConfig) -> "Component":
-    from rtl.systolic_array import SystolicArray
-
-    return SystolicArray(
-        rows=config.rows,
-        columns=config.columns,
-        accumulator_bits=config.accumulator_bits,
-        operand_bits=config.activation_bits,
-    )
 
 
 def _product_addresses(config: CoreConfig) -> "Component":
@@ -176,9 +162,7 @@ BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
         "update_lane": _update_lane,
         "update_unit": _update_unit,
         "loss_unit": _loss_unit,
-        "product_pe": _product_pe,
         "feeder": _feeder,
-        "systolic_array": _systolic_array,
         "product_addresses": _product_addresses,
         "product_unit": _product_unit,
         "core": _core,

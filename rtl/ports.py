@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.config import CoreConfig
 
 __all__ = [
+    "COLUMN_LATENCY",
     "RESULTS_LATENCY",
     "SCRATCHPAD_LATENCY",
     "ResultsColumns",
@@ -26,7 +27,10 @@ SCRATCHPAD_LATENCY = 3
 """Cycles from the one in which a read is taken to the one in which its data is there."""
 
 RESULTS_LATENCY = 2
-"""The same for the results memory."""
+"""The same for whole words of the results memory."""
+
+COLUMN_LATENCY = 1
+"""The same for the matrix unit's columns of it."""
 
 
 def _bytes(lanes: int) -> data.ArrayLayout:
@@ -105,7 +109,7 @@ class ResultsColumns(wiring.Signature):
     busy:
         One bit a page: the matrix unit works on it, and nobody else may.
     r_enable, r_address, r_data:
-        Reads, one a column; data `RESULTS_LATENCY` cycles later.
+        Reads, one a column; data `COLUMN_LATENCY` cycles later.
     w_enable, w_address, w_data:
         Writes, one a column; seen by every read of a later cycle.
     """

@@ -2,9 +2,9 @@
 
 Nothing in it ever waits, so all of it is one pipeline behind `ProductAddresses`. Its steps, counted
 from the cycle in which a vector of A is addressed: 2 request to the scratchpad, 5 data, 6 the
-array's first column, which in step 7 adds the sum that was read in step 5, and in step R + 7 the
-new sum is written. Column c does everything c cycles later. What fails stops the addressing; the
-pipeline then runs empty.
+array's first column, together with the sum that was read in step 5; R + 7 the new sum is written.
+Column c does everything c cycles later. What fails stops the addressing; the pipeline then runs
+empty.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value, signed
@@ -25,8 +25,8 @@ from rtl.matrix_instructions import (
     Results,
     Window,
 )
-from rtl.ports import RESULTS_LATENCY, SCRATCHPAD_LATENCY, ResultsColumns, ScratchpadRead
-from rtl.product_addresses import LINE_BITS, ProductAddresses
+from rtl.ports import COLUMN_LATENCY, SCRATCHPAD_LATENCY, ResultsColumns, ScratchpadRead
+from rtl.product_addresses import LINE_BITS, ROUND_TRIP, ProductAddresses
 from rtl.systolic_array import SystolicArray
 
 __all__ = ["DRAIN", "ProductUnit"]
@@ -246,19 +246,18 @@ class ProductUnit(Component):
         stored = addresses.stored & ~addresses.z[bits]
         z = addresses.z[:bits]
 
-        # One chain of words, and one of flags, serve reads and writes of all columns. Two cycles
-        # from a read to its sum, one more to the product that it is added to; back after R + 2.
-        when = _ARRAY - RESULTS_LATENCY + 1
-        back = config.rows + RESULTS_LATENCY
+        # One chain of words, and one of flags, serve reads and writes of all columns.
+        when = _ARRAY - COLUMN_LATENCY
+        back = config.rows + ROUND_TRIP - 1
         words = _late(m, "word", z, when + back + config.columns - 1)
         stores = _late(m, "store", stored, when + back + config.columns - 1)
-        firsts = _late(m, "first", addresses.first, when + RESULTS_LATENCY + config.columns - 1)
+        firsts = _late(m, "first", addresses.first, when + COLUMN_LATENCY + config.columns - 1)
         for c in range(config.columns):
             read = when + c
             m.d.comb += [
                 self.z.r_enable[c].eq(stores[read]),
                 self.z.r_address[c].eq(words[read]),
-                array.psum_i[c].eq(Mux(firsts[read + RESULTS_LATENCY], 0, self.z.r_data[c])),
+                array.psum_i[c].eq(Mux(firsts[read + COLUMN_LATENCY], 0, self.z.r_data[c])),
                 self.z.w_enable[c].eq(stores[read + back]),
                 self.z.w_address[c].eq(words[read + back]),
                 self.z.w_data[c].eq(array.psum_o[c]),

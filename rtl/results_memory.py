@@ -82,12 +82,10 @@ class ResultsMemory(Component):
                     bank.w_data.eq(Mux(self.c.busy[p], self.c.w_data[c], self.w.data[c])),
                 ]
                 words.append(bank.r_data)
-            # A register behind the banks keeps their access time out of the array's adder.
-            s2_sum = Signal(signed(config.accumulator_bits), name=f"sum_{c}", reset_less=True)
             s2_word = Signal(signed(config.accumulator_bits), name=f"word_{c}", reset_less=True)
-            m.d.sync += [
-                s2_sum.eq(Array(words)[column_page]),
-                s2_word.eq(Array(words)[r_page]),
+            m.d.sync += s2_word.eq(Array(words)[r_page])
+            m.d.comb += [
+                self.c.r_data[c].eq(Array(words)[column_page]),
+                self.r.data[c].eq(s2_word),
             ]
-            m.d.comb += [self.c.r_data[c].eq(s2_sum), self.r.data[c].eq(s2_word)]
         return m

@@ -7,7 +7,7 @@ operand that needs them. Tiles follow each other without a gap, loading is hidde
 at least R operands, and no element has shadow weights.
 """
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
@@ -37,8 +37,9 @@ class ProcessingElement(SharedComponent):
     b, take:
         The column's wire; it becomes the weight, from the next cycle on, while `take` is high.
     psum_i, psum_o:
-        Partial sum from above, due one cycle after `a_i`; psum_o is psum_i + a_i * weight, two
-        cycles after that `a_i`. Wraps on overflow (`CoreConfig.largest_reduction`).
+        Partial sum from above, due one cycle after `a_i`; psum_o is psum_i + a_i * weight + half
+        the product's range, two cycles after that `a_i`. Wraps on overflow
+        (`CoreConfig.largest_reduction`).
     """
 
     module_name = "eoq_pe"
@@ -64,17 +65,22 @@ class ProcessingElement(SharedComponent):
         psum = Signal.like(self.psum_o, name="psum", reset_less=True)
 
         multiplier = place(m, platform, "multiplier", Multiplier, operand_bits=self._operand_bits)
-        product = Signal.like(multiplier.o, name="product", reset_less=True)
+        split = min(len(multiplier.o), len(psum))
+        product = Signal(len(multiplier.o), reset_less=True)
+        low = Signal(split + 1)
+        high = self.psum_i[split:]
         m.d.comb += [
             multiplier.a.eq(self.a_i),
             multiplier.b.eq(weight),
+            low.eq(self.psum_i[:split] + product),
             self.a_o.eq(operand),
             self.psum_o.eq(psum),
         ]
         m.d.sync += [
             operand.eq(self.a_i),
-            product.eq(multiplier.o),
-            psum.eq(self.psum_i + product),
+            product.eq(Cat(multiplier.o[:-1], ~multiplier.o[-1])),
+            # The upper half and its successor are made while the lower half is added.
+            psum.eq(Cat(low[:split], Mux(low[split], high + 1, high))),
         ]
         with m.If(self.take):
             m.d.sync += weight.eq(self.b)
@@ -101,7 +107,7 @@ class SystolicArray(Component):
         Starts the wave of a tile: with its first row of weights on `b`, at the earliest R cycles
         after the wave before it, and one cycle before the tile's first operand on `a`.
     psum_i:
-        Partial sums from above: column c's is due c + 1 cycles after row 0 of `a`.
+        Partial sums from above: column c's is due c cycles after row 0 of `a`.
     psum_o:
         psum_i + a @ weights: column c's comes c + R + 1 cycles after row 0 of `a`.
     """
@@ -111,6 +117,8 @@ class SystolicArray(Component):
     ) -> None:
         self._rows = rows
         self._columns = columns
+        self._accumulator_bits = accumulator_bits
+        self._operand_bits = operand_bits
         self._element = {"accumulator_bits": accumulator_bits, "operand_bits": operand_bits}
         sums = data.ArrayLayout(signed(accumulator_bits), columns)
         super().__init__(
@@ -136,13 +144,15 @@ class SystolicArray(Component):
             takes.append(late)
 
         operands = list(self.a)
+        excess = self._rows << (self._operand_bits + 7)
         for c in range(self._columns):
             weight = self.b[c]
             if c:
                 late_b = Signal(8 * c, name=f"b_{c}", reset_less=True)
                 m.d.sync += late_b.eq(Cat(weight, late_b))
                 weight = late_b[-8:].as_signed()
-            psum = self.psum_i[c]
+            psum = Signal(signed(self._accumulator_bits), name=f"psum_{c}", reset_less=True)
+            m.d.sync += psum.eq(self.psum_i[c] - excess)
             for r in range(self._rows):
                 pe = place(m, platform, f"pe_{r}_{c}", ProcessingElement, **self._element)
                 m.d.comb += [

@@ -7,7 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from rtl.config import CoreConfig
-from rtl.ports import RESULTS_LATENCY
+from rtl.ports import COLUMN_LATENCY, RESULTS_LATENCY
 from rtl.results_memory import ResultsMemory
 
 
@@ -56,7 +56,7 @@ def test_random_accesses(columns: int, pages: int) -> None:
                     r_enable |= 1 << c
                     address = int(rng.choice(mine))
                     ctx.set(dut.c.r_address[c], address)
-                    reads.append((dut.c.r_data[c], address, c))
+                    reads.append((dut.c.r_data[c], address, c, COLUMN_LATENCY))
             ctx.set(dut.c.r_enable, r_enable)
             ctx.set(dut.c.w_enable, w_enable)
             for port in (dut.w, dut.r):
@@ -76,13 +76,12 @@ def test_random_accesses(columns: int, pages: int) -> None:
                     after[address] = data
                     written |= {(address, c) for c in range(columns)}
                 elif ready:
-                    reads += [(port.data[c], address, c) for c in range(columns)]
+                    reads += [(port.data[c], address, c, RESULTS_LATENCY) for c in range(columns)]
             # What is read and written in one cycle may be old or new.
-            expected[cycle + RESULTS_LATENCY] = [
-                (signal, int(model[address, c]))
-                for signal, address, c in reads
-                if (address, c) not in written
-            ]
+            for signal, address, c, latency in reads:
+                if (address, c) not in written:
+                    due = expected.setdefault(cycle + latency, [])
+                    due.append((signal, int(model[address, c])))
             model[:] = after
             await ctx.tick()
 

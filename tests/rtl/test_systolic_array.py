@@ -14,7 +14,7 @@ SIZES = [(1, 1), (1, 3), (3, 1), (2, 4), (4, 3)]
 
 @pytest.mark.parametrize("bits", [8, 9])
 def test_one_element(pipeline: Any, bits: int) -> None:
-    """psum_o is psum_i + a * weight, the weight as it was when `a` came."""
+    """psum_o is psum_i + a * weight and half a product's range; the weight when `a` came."""
     rng = np.random.default_rng(1)
     n = 400
     limit = 1 << (bits - 1)
@@ -22,14 +22,16 @@ def test_one_element(pipeline: Any, bits: int) -> None:
         "a_i": rng.integers(-limit, limit, n),
         "b": rng.integers(-128, 128, n),
         "take": rng.integers(0, 2, n),
-        "psum_i": rng.integers(-(2**22), 2**22, n),
+        "psum_i": rng.integers(-(2**23), 2**23, n),
     }
     inputs["a_i"][:8] = -limit
     inputs["b"][:8] = -128
-    weight = product = 0
+    bias = 1 << (bits + 7)
+    # Registers begin at zero, and this one holds the product and the bias.
+    weight, product = 0, -bias
     sums, operands = [], []
     for a, b, take, psum in zip(*(v.tolist() for v in inputs.values()), strict=True):
-        sums.append(psum + product)
+        sums.append(((psum + product + bias + 2**23) & (2**24 - 1)) - 2**23)
         operands.append(a)
         product = a * weight
         weight = b if take else weight
@@ -64,7 +66,7 @@ def test_tiles_back_to_back(rows: int, columns: int) -> None:
                 if 0 <= cycle - 1 - r < len(beats):
                     ctx.set(dut.a[r], int(beats[cycle - 1 - r, r]))
             for c in range(columns):
-                early, late = cycle - 2 - c, cycle - 2 - c - rows
+                early, late = cycle - 1 - c, cycle - 2 - c - rows
                 if 0 <= early < len(beats):
                     ctx.set(dut.psum_i[c], int(above[early, c]))
                 if 0 <= late < len(beats):
