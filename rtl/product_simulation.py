@@ -28,7 +28,8 @@ class ProductBench(Component):
     """The matrix unit and its memories; their other ports are attributes."""
 
     def __init__(self, *, config: CoreConfig) -> None:
-        self.unit = ProductUnit(config=config)
+        self.products = ProductUnit(config=config)
+        self.unit = self.products.unit
         self.scratchpad = Scratchpad(config=config)
         self.results = ResultsMemory(config=config)
         super().__init__({})
@@ -36,12 +37,12 @@ class ProductBench(Component):
     def elaborate(self, platform: object) -> Module:
         """Connect them."""
         m = Module()
-        m.submodules.unit = self.unit
+        m.submodules.products = self.products
         m.submodules.scratchpad = self.scratchpad
         m.submodules.results = self.results
-        wiring.connect(m, self.unit.a, self.scratchpad.a)
-        wiring.connect(m, self.unit.b, self.scratchpad.b)
-        wiring.connect(m, self.unit.z, self.results.c)
+        wiring.connect(m, self.products.a, self.scratchpad.a)
+        wiring.connect(m, self.products.b, self.scratchpad.b)
+        wiring.connect(m, self.products.z, self.results.c)
         return m
 
 
@@ -127,7 +128,7 @@ def run(
                 ctx.set(unit.i.payload, waiting[len(taken)])
             if ctx.get(unit.signal):
                 signals.append((cycle - taken[0], ctx.get(unit.signal)))
-            beats += ctx.get(unit.beat)
+            beats += ctx.get(bench.products.beat)
             fault = ctx.get(unit.fault)
             if fault or (not offered and not ctx.get(unit.busy)):
                 break

@@ -8,13 +8,12 @@ empty.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value, signed
-from amaranth.lib import stream
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, Out
 
 from rtl.config import CoreConfig
 from rtl.feeder import Feeder
-from rtl.instructions import WORD_BITS, Fault, Unit, Word
+from rtl.instructions import SEMAPHORES, Fault, Unit, Word
 from rtl.layouts import fields_layout, header_layout, payload_of
 from rtl.matrix_instructions import (
     ALoops,
@@ -28,6 +27,7 @@ from rtl.matrix_instructions import (
 from rtl.ports import COLUMN_LATENCY, SCRATCHPAD_LATENCY, ResultsColumns, ScratchpadRead
 from rtl.product_addresses import LINE_BITS, ROUND_TRIP, ProductAddresses
 from rtl.systolic_array import SystolicArray
+from rtl.unit_port import UnitPort
 
 __all__ = ["DRAIN", "ProductUnit"]
 
@@ -55,16 +55,9 @@ class ProductUnit(Component):
 
     Members
     -------
-    i:
-        128-bit words of `rtl.matrix_instructions`.
-    signal:
-        Semaphores to give, for one cycle, when a product's results are stored.
-    busy:
-        A product is not complete.
-    fault:
-        0, or why the unit stopped (`rtl.instructions.Fault`): it takes no more words until `abort`.
-    abort:
-        Forgets everything but the set-up words.
+    unit:
+        Words of `rtl.matrix_instructions`, as `rtl.unit_port.UnitPort`. Only products are complete
+        later than taken, and only they may signal. Set-up words survive an abort.
     beat:
         A vector goes to the array: R x C multiplications, for the utilisation counter.
     a, b:
@@ -77,11 +70,7 @@ class ProductUnit(Component):
         self._config = config
         super().__init__(
             {
-                "i": In(stream.Signature(WORD_BITS)),
-                "signal": Out(8),
-                "busy": Out(1),
-                "fault": Out(4),
-                "abort": In(1),
+                "unit": Out(UnitPort()),
                 "beat": Out(1),
                 "a": Out(ScratchpadRead(config, config.rows)),
                 "b": Out(ScratchpadRead(config, config.columns, strided=True)),
@@ -103,18 +92,18 @@ class ProductUnit(Component):
         wrong = self._operands(m, addresses, array)
         outside = self._sums(m, addresses, array)
 
-        with m.If(self.fault == Fault.NONE):
+        with m.If(self.unit.fault == Fault.NONE):
             with m.If(wrong != Fault.NONE):
-                m.d.sync += self.fault.eq(wrong)
+                m.d.sync += self.unit.fault.eq(wrong)
             with m.Elif(outside):
-                m.d.sync += self.fault.eq(Fault.ADDRESS)
+                m.d.sync += self.unit.fault.eq(Fault.ADDRESS)
             with m.Elif(refused != Fault.NONE):
-                m.d.sync += self.fault.eq(refused)
+                m.d.sync += self.unit.fault.eq(refused)
         m.d.comb += [
-            addresses.stop.eq(self.fault != Fault.NONE),
+            addresses.stop.eq(self.unit.fault != Fault.NONE),
             self.beat.eq(addresses.beat),
         ]
-        return ResetInserter(self.abort)(m)
+        return ResetInserter(self.unit.abort)(m)
 
     def _decode(self, m: Module, addresses: ProductAddresses) -> Value:
         """Keep set-up words and products, and check them: the outcome is known a cycle later.
@@ -122,7 +111,7 @@ class ProductUnit(Component):
         Returns why a word is refused.
         """
         config = self._config
-        word = self.i.payload
+        word = self.unit.i.payload
         header = header_layout()(word)
         multiply = payload_of(Multiply, word)
 
@@ -145,13 +134,17 @@ class ProductUnit(Component):
             | (a_loops.unsigned & (config.activation_bits == 8)),
             Window: zero(Window, "m0", "m1"),
         }
-        taken = self.i.valid & self.i.ready
+        taken = self.unit.i.valid & self.unit.i.ready
         refused = Signal(Fault)
         start = Signal()
         m.d.sync += [refused.eq(Fault.NONE), start.eq(0)]
         m.d.comb += [
-            self.i.ready.eq(
-                ~start & ~addresses.running & (refused == Fault.NONE) & (self.fault == Fault.NONE)
+            self.unit.i.ready.eq(
+                ~self.unit.abort
+                & ~start
+                & ~addresses.running
+                & (refused == Fault.NONE)
+                & (self.unit.fault == Fault.NONE)
             ),
             addresses.start.eq(start),
         ]
@@ -173,7 +166,7 @@ class ProductUnit(Component):
                     m.d.sync += start.eq(~wrong)
         with m.If(taken & ~is_known):
             m.d.sync += refused.eq(Fault.OP)
-        signals = Signal(8, reset_less=True)
+        signals = Signal(SEMAPHORES, reset_less=True)
         with m.If(taken):
             m.d.sync += signals.eq(header.signal)
         self._completion(m, addresses, start, signals)
@@ -282,14 +275,16 @@ class ProductUnit(Component):
         config = self._config
         after = config.rows + config.columns + DRAIN
         shortest = config.rows + 5
-        m.submodules.signals = signals = SyncFIFO(width=8, depth=after // shortest + 2)
+        m.submodules.signals = signals = SyncFIFO(width=SEMAPHORES, depth=after // shortest + 2)
         done = _late(m, "done", addresses.last, after)[-1]
         m.d.comb += [
             signals.w_data.eq(given),
             signals.w_en.eq(start),
             signals.r_en.eq(done),
-            self.signal.eq(Mux(done, signals.r_data, 0)),
-            self.busy.eq((self.fault == Fault.NONE) & (start | addresses.running | signals.r_rdy)),
+            self.unit.signal.eq(Mux(done, signals.r_data, 0)),
+            self.unit.busy.eq(
+                (self.unit.fault == Fault.NONE) & (start | addresses.running | signals.r_rdy)
+            ),
         ]
 
 

@@ -167,10 +167,13 @@ def test_the_array_is_its_elements_and_little_else() -> None:
     assert netlist_cells(array) == Counter(array.cells_by_type)
     rest = Counter(array.cells_by_type)
     rest.subtract({kind: 4 * n for kind, n in pe.cells_by_type.items()})
-    # What is left is the skew: registers, and not one cell fewer than the elements have.
+    # What is left is the skew and the sums' entry: not one cell fewer than the elements have, the
+    # flip-flops that the array's description says, and little logic around them.
     assert min(rest.values()) >= 0
-    assert 0 < array.area_um2 - 4 * pe.area_um2 < 0.05 * array.area_um2
-    assert array.flip_flops > 4 * pe.flip_flops
+    skewed_weight, take_chain, sums = 8, 2, 2 * CONFIG.accumulator_bits
+    edge = skewed_weight + take_chain + sums
+    assert array.flip_flops == 4 * pe.flip_flops + edge
+    assert 0 < (array.area_um2 - 4 * pe.area_um2) / edge < pe.area_um2 / pe.flip_flops
 
 
 def test_the_second_time_it_comes_from_the_cache(mini: CellLibrary) -> None:
