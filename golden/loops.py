@@ -307,16 +307,17 @@ def collect(sums, exponent):
 @_compile
 def align(first, last, codes, shift, key, out):
     """Right shifts of 0 and more with stochastic rounding; draws numbered as in memory."""
-    positions, channels = codes.shape[1:]
+    size = codes.shape[1] * codes.shape[2]
     for n in range(first, last):
         if shift[n] == 0:
             out[n] = codes[n]
             continue
-        for p in range(positions):
-            start = np.uint32((n * positions + p) * channels)
-            for c in range(channels):
-                random = _draw(key, start + np.uint32(c))
-                out[n, p, c] = _stochastic(np.int32(codes[n, p, c]), shift[n], random)
+        start = np.uint32(n * size)
+        sample = codes[n].reshape(-1)
+        result = out[n].reshape(-1)
+        for i in range(size):
+            random = _draw(key, np.uint32(i + start))
+            result[i] = _stochastic(np.int32(sample[i]), shift[n], random)
 
 
 @_compile
