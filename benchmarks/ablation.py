@@ -1,39 +1,64 @@
-"""What each choice of EOQ's step is worth, on the digits. The test part is not touched.
+"""What each choice of EOQ's step is worth. The test part is never read.
 
-    python benchmarks/ablation.py [--runs 5] [--epochs 8] [--network resnet8] [VARIANT...]
+    python benchmarks/ablation.py [VARIANT...]                  train what docs/ablation.csv lacks
+    python benchmarks/ablation.py --data fashion-mnist:20000 --epochs 5 --runs 3
+    python benchmarks/ablation.py --print                       only print the tables
+    python benchmarks/ablation.py --list                        the variants, and what each costs
 
-Training and validation part together are cut into five; every run trains on four of them and is
-measured on the fifth, with a seed of its own. The standard error is over the runs; all variants
-have the same runs, so their difference is better known than each of them.
+On the digits, training and validation part together are cut into five; every run trains on four of
+them and is measured on the fifth, with a seed of its own. On Fashion-MNIST (or its first so many
+images) a run is a seed, measured on the validation part. Every variant has the same runs, so their
+differences are better known than each of them. A finished run is written at once, to a temporary
+name that is then renamed: what is killed continues.
 """
 
 import argparse
-import contextlib
-import dataclasses
+import csv
 import statistics
-from collections.abc import Callable, Iterator
-from types import ModuleType
-from unittest.mock import patch
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
-import golden.gradients
-import golden.initialization
-import golden.optimizer
-import golden.trainer
-import golden.training
-from golden import data, networks
-from golden.acceleration import specification
-from golden.formats import Integers, rounding_shift
-from golden.learners import LEARNERS
-from golden.values import Value, quantize_samples
+from golden import data, networks, trainer
+from golden.errors import InputError
+
+TABLE = Path(__file__).parent.parent / "docs" / "ablation.csv"
+
+REFERENCES = ("fp32-fixup", "fp32-bn")
+"""Trained beside the variants: schemes of `golden.learners` by name."""
 
 FOLDS = 5
 
 
-def folds() -> Iterator[data.Dataset]:
-    """Data sets that train on four fifths and "test" on the validation part, without end."""
-    digits = data.load("digits")
+@dataclass(frozen=True)
+class Row:
+    """One run. `images` is what it trains on; `accuracy` that of held-out images, a share of 1."""
+
+    data: str
+    images: int
+    network: str
+    batch: int
+    epochs: int
+    variant: str
+    run: int
+    accuracy: float = float("nan")
+    parameters_sha256: str = ""
+
+    @property
+    def key(self) -> tuple:
+        """What names the run, without its outcome."""
+        return (
+            self.data, self.images, self.network, self.batch, self.epochs, self.variant, self.run
+        )  # fmt: skip
+
+
+def _folds(digits: data.Dataset) -> Iterator[data.Dataset]:
+    """Train on four fifths of what is not for the test, hold out the fifth; without end."""
     known = data.Images(
         np.concatenate([digits.train.pixels, digits.validation.pixels]),
         np.concatenate([digits.train.labels, digits.validation.labels]),
@@ -45,90 +70,142 @@ def folds() -> Iterator[data.Dataset]:
         yield data.make_dataset("digits", train, held, held)
 
 
-def nearest(key: int, index: Integers) -> Integers:
-    """Stand in for random draws: the constant of rounding half up."""
-    return np.full(np.shape(index), 0x8000, dtype=np.int32)
+def dataset(name: str, run: int) -> data.Dataset:
+    """Return what a run trains on; its "test part" is the held-out one.
+
+    `name` is "digits", or "fashion-mnist" with ":IMAGES" behind it for its first images.
+    """
+    kind, _, images = name.partition(":")
+    if kind == "digits":
+        return next(islice(_folds(data.load(kind)), run, None))
+    whole = data.load(kind)
+    train = whole.train[slice(int(images))] if images else whole.train
+    return data.make_dataset(kind, train, whole.validation, whole.validation)
 
 
-@contextlib.contextmanager
-def no_draws(module: ModuleType) -> Iterator[None]:
-    """Round to nearest where `module` draws; in NumPy, because compiled loops draw themselves."""
-    with patch.object(module, "draw", nearest), specification():
-        yield
+def train(row: Row) -> Row:
+    """Train one row."""
+    from variants import VARIANTS
+
+    it = dataset(row.data, row.run)
+    network = networks.load(row.network, input_shape=it.shape, classes=it.classes)
+    scheme = row.variant if row.variant in REFERENCES else "eoq"
+    variant = VARIANTS["eoq" if row.variant in REFERENCES else row.variant]
+    with variant.make():
+        outcome = trainer.train(
+            network, it, scheme=scheme, epochs=row.epochs, batch=row.batch, seed=row.run
+        )
+    return replace(
+        row, accuracy=outcome.curve[-1], parameters_sha256=outcome.parameters_sha256
+    )  # fmt: skip
 
 
-def batch_exponents(value: Value, zero_exponent: int) -> Value:
-    """`quantize_samples` with one exponent for the whole batch."""
-    # The finest exponent of all samples first, then one shift.
-    common = int(value.exponent.min())
-    shift = (value.exponent - common).reshape(-1, *(1 for _ in value.integers.shape[1:]))
-    whole = Value(rounding_shift(value.integers, shift)[None], np.array([common]))
-    coded = quantize_samples(whole, zero_exponent)
-    exponent = np.repeat(coded.exponent, len(value))
-    return Value(coded.integers[0], exponent, is_codes=True)
+def read() -> dict[tuple, Row]:
+    """Rows of the table by the run they are of."""
+    if not TABLE.exists():
+        return {}
+    kinds = {name: field.type for name, field in Row.__dataclass_fields__.items()}
+    with TABLE.open(newline="") as file:
+        rows = [
+            Row(**{name: kinds[name](text) for name, text in record.items()})
+            for record in csv.DictReader(file)
+        ]
+    return {row.key: row for row in rows}
 
 
-def shifted(by: int) -> contextlib.AbstractContextManager:
-    """Change the learning rate's shift."""
-    original = golden.training.learning_rate_shift
-    return patch.object(golden.trainer, "learning_rate_shift", lambda batch: original(batch) + by)
+def write(rows: Iterable[Row]) -> None:
+    """Write the table, sorted, by way of a temporary name."""
+    temporary = TABLE.with_suffix(".tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(Row.__dataclass_fields__), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in sorted(rows, key=lambda row: row.key))
+    temporary.replace(TABLE)
 
 
-@contextlib.contextmanager
-def momentum(shift: int) -> Iterator[None]:
-    """Let the momentum decay by 1 - 2**-shift, at the same rate in the long run."""
-    more = shift - golden.optimizer.MOMENTUM_SHIFT
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(patch.object(golden.optimizer, "MOMENTUM_SHIFT", shift))
-        for name in ("WEIGHT", "SCALAR"):
-            rule = getattr(golden.initialization, name)
-            slower = dataclasses.replace(rule, update_shift=rule.update_shift + more)
-            stack.enter_context(patch.object(golden.initialization, name, slower))
-        yield
+def markdown(rows: Iterable[Row]) -> str:
+    """One table a setting: mean and standard error, the difference to the recipe, the cost."""
+    from variants import VARIANTS
+
+    settings: dict[tuple, dict[str, dict[int, float]]] = {}
+    for row in rows:
+        setting = settings.setdefault(row.key[:5], {})
+        setting.setdefault(row.variant, {})[row.run] = 100 * row.accuracy
+    lines = []
+    for (name, images, network, batch, epochs), found in sorted(settings.items()):
+        lines += [
+            f"### {name}: {network}, {images:,} images, batch {batch}, {epochs} epochs", "",
+            "| variant | runs | accuracy, % | against the recipe, same runs | cost |",
+            "|---|---|---|---|---|",
+        ]  # fmt: skip
+        for variant in [*VARIANTS, *REFERENCES]:
+            if variant not in found:
+                continue
+            values, recipe = found[variant], found.get("eoq", {})
+            paired = [values[run] - recipe[run] for run in values if run in recipe]
+            difference = "" if variant == "eoq" else _mean(paired, sign=True)
+            cost = VARIANTS[variant].cost if variant in VARIANTS else "floating point"
+            lines.append(
+                f"| {variant} | {len(values)} | {_mean([*values.values()])} | {difference} "
+                f"| {cost} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
 
 
-VARIANTS: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
-    "eoq": contextlib.nullcontext,
-    "update-nearest": lambda: no_draws(golden.optimizer),
-    "alignment-nearest": lambda: no_draws(golden.gradients),
-    "exponent-per-batch": lambda: patch.object(
-        golden.training, "quantize_samples", batch_exponents
-    ),
-    "momentum-15/16": lambda: momentum(4),
-    "momentum-3/4": lambda: momentum(2),
-    "rate-doubled": lambda: shifted(-1),
-    "rate-halved": lambda: shifted(1),
-}
+def _mean(values: list[float], sign: bool = False) -> str:
+    if not values:
+        return ""
+    text = f"{statistics.mean(values):{'+' if sign else ''}.2f}"
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+    return text
 
 
 def main() -> None:
-    """Train every variant and print a line for each."""
-    others = [name for name in LEARNERS if name != "eoq"]
+    """Train what is missing, then print."""
+    from variants import VARIANTS
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"{[*VARIANTS, *others]}")
+    parser.add_argument("variants", nargs="*", metavar="VARIANT")
+    parser.add_argument("--data", default="digits", help="digits, fashion-mnist[:IMAGES]")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--network", default="resnet8")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--print", action="store_true", dest="only_print")
+    parser.add_argument("--list", action="store_true", dest="only_list")
     options = parser.parse_args()
-    print(f"{options.network}, digits, {options.epochs} epochs, batch {options.batch}, "
-          f"{options.runs} runs: accuracy on the held fifth, %")  # fmt: skip
-    for name in options.variants or [*VARIANTS, *others]:
-        found = []
-        with VARIANTS.get(name, contextlib.nullcontext)():
-            for seed, dataset in zip(range(options.runs), folds(), strict=False):
-                network = networks.load(
-                    options.network, input_shape=dataset.shape, classes=dataset.classes
-                )
-                outcome = golden.trainer.train(
-                    network, dataset, scheme=name if name in others else "eoq",
-                    epochs=options.epochs, batch=options.batch, seed=seed,
-                )  # fmt: skip
-                found.append(100 * outcome.curve[-1])
-        error = statistics.stdev(found) / len(found) ** 0.5 if len(found) > 1 else 0.0
-        runs = " ".join(f"{value:.1f}" for value in found)
-        print(f"{name:<20} {statistics.mean(found):6.2f} +- {error:.2f}   {runs}", flush=True)
+    if options.only_list:
+        for name, variant in VARIANTS.items():
+            print(f"{name:<28}{variant.kind:<14}{variant.cost}")
+        return
+    if not options.only_print:
+        known = [*VARIANTS, *REFERENCES]
+        wanted = options.variants or known
+        for name in wanted:
+            if name not in known:
+                sys.exit(f"variant must be one of {', '.join(known)}, not {name!r}")
+        images = len(dataset(options.data, 0).train)
+        plan = [
+            Row(options.data, images, options.network, options.batch, options.epochs, name, run)
+            for run in range(options.runs)
+            for name in wanted
+        ]
+        missing = [row for row in plan if row.key not in read()]
+        print(f"{len(missing)} of {len(plan)} runs to train", flush=True)
+        with ProcessPoolExecutor(options.workers, max_tasks_per_child=1) as pool:
+            for future in as_completed([pool.submit(train, row) for row in missing]):
+                row = future.result()
+                # Read again: another process may have added rows in the meantime.
+                write((read() | {row.key: row}).values())
+                print(f"{row.variant} run {row.run}: {100 * row.accuracy:.2f} %", flush=True)
+    print(markdown(read().values()))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))
