@@ -29,7 +29,7 @@ from golden.formats import (
     saturate,
 )
 from golden.loss import ERROR_EXPONENT, LOGIT_EXPONENT, softmax_error
-from golden.optimizer import MOMENTUM_SHIFT, UpdateRule
+from golden.optimizer import MOMENTUM_SHIFT, Rate, UpdateRule
 from golden.randomness import draw
 from golden.training import Model
 from golden.values import ERROR_ZERO_EXPONENT, Value, per_sample, quantize_samples
@@ -273,21 +273,19 @@ def _own_exponent(magnitude: bool) -> Iterator[None]:
     """G in 8 bits with an exponent of its own, then brought to V; or its magnitude thrown away."""
 
     def learn(
-        self: Any, gradient: Any, shift: int, halved: int, gradient_key: int, update_key: int
+        self: Any, gradient: Any, rate: Rate, gradient_key: int, update_key: int
     ) -> tuple[Integers, Integers]:
         excess = int(excess_bits(gradient.total))
         codes = saturate(rounding_shift(gradient.total, excess), 8)
         exponent = gradient.exponent - excess
         rule = self.rule
-        if magnitude or rule.width > 8:
-            total = exponent + shift + rule.slower - (self.exponent + rule.fraction)
-        else:
-            # WAGE, NITI: the largest gradient moves a weight's momentum by the same at any time.
-            total = 3
+        # WAGE, NITI: the largest gradient moves a weight's momentum by the same at any time.
+        free = not magnitude and rule.width == 8
+        total = 3 if free else exponent + self.gradient_shift(rate)
         random = draw(gradient_key, _indices(codes)) if total > 0 else None
         aligned = saturate(rounding_shift(codes, total, random), 8)
         self.values, self.momentum, step = golden.gradients.update(
-            self.values, self.momentum, aligned, halved, rule, key=update_key
+            self.values, self.momentum, aligned, rate, rule, key=update_key
         )
         return aligned, step
 
@@ -306,14 +304,18 @@ def _decaying_momentum(width: int, fraction: int) -> Iterator[None]:
     """V = V - SRSH(V, 3) + G, U = SRSH(V, a + 3): the momentum decays whatever the update did."""
 
     def update(
-        parameter: Integers, momentum: Integers, gradient: Integers, halvings: int,
+        parameter: Integers, momentum: Integers, gradient: Integers, rate: Rate,
         rule: UpdateRule, *, key: int,
     ) -> tuple[Integers, Integers, Integers]:  # fmt: skip
         index = _indices(parameter)
         decay = rounding_shift(momentum, MOMENTUM_SHIFT, draw(key ^ 0x55555555, index))
-        v = saturate(momentum - decay + gradient, rule.momentum_width)
-        shift = rule.applied_shift(halvings) + MOMENTUM_SHIFT
-        u = saturate(rounding_shift(v, shift, draw(key, index)), rule.width)
+        bits = rule.decay_bits(rate.k)
+        random = draw(key, index)
+        threshold = random & ((1 << bits) - 1)
+        shrink = np.where(np.abs(parameter) > threshold, np.sign(parameter), 0) if bits else 0
+        v = saturate(momentum - decay + gradient + shrink, rule.momentum_width)
+        shift = rule.applied_shift(rate.halvings) + MOMENTUM_SHIFT
+        u = saturate(rounding_shift(v, shift, random), rule.width)
         return saturate(parameter - u, rule.width), v, u
 
     with (
@@ -349,25 +351,6 @@ def _momentum(shift: int, fraction: int) -> Iterator[None]:
         patch.object(golden.optimizer, "MOMENTUM_SHIFT", shift),
         _rule(fraction=fraction),
     ):
-        yield
-
-
-@contextlib.contextmanager
-def _weight_decay(shift: int) -> Iterator[None]:
-    """2**-shift of a weight joins its gradient, stochastically rounded."""
-    original = golden.gradients.update
-
-    def update(
-        parameter: Integers, momentum: Integers, gradient: Integers, halvings: int,
-        rule: UpdateRule, *, key: int,
-    ) -> tuple[Integers, Integers, Integers]:  # fmt: skip
-        if rule.width == 8:
-            random = draw(key ^ 0x3C3C3C3C, _indices(parameter))
-            decay = rounding_shift(parameter, shift - rule.fraction, random)
-            gradient = saturate(gradient.astype(np.int32) + decay, 9)
-        return original(parameter, momentum, gradient, halvings, rule, key=key)
-
-    with patch.object(golden.gradients, "update", update):
         yield
 
 
@@ -418,7 +401,7 @@ def _scalars(slower: int) -> Context:
 
 def _fixed_multiplier() -> Context:
     def used(multiplier: Integers) -> tuple[Integers, int]:
-        return saturate(rounding_shift(multiplier, 8), 8), golden.layers.MULTIPLIER_EXPONENT - 8
+        return saturate(rounding_shift(multiplier, 7), 8), golden.layers.MULTIPLIER_EXPONENT - 7
 
     return patch.object(golden.layers, "used_multiplier", used)
 
@@ -488,9 +471,10 @@ VARIANTS = {
     "momentum-15/16": Variant("momentum", "none", lambda: _momentum(4, 3)),
     "momentum-3/4": Variant("momentum", "none", lambda: _momentum(2, 4)),
     "momentum-fraction-3": Variant("momentum", "none", lambda: _rule(fraction=3)),
-    "weight-decay-2**-11": Variant(
-        "momentum", "one draw, one shift, one addition a parameter", lambda: _weight_decay(11)
+    "no-weight-decay": Variant(
+        "momentum", "one comparator a lane fewer", lambda: _rule(decay=0)
     ),
+    "weight-decay-2**-12": Variant("momentum", "none", lambda: _rule(decay=8)),
     "loss-squared-hinge": Variant("loss", "no tables, no multiplier", lambda: patch.object(
         golden.training, "softmax_error", _squared_hinge)),
     "loss-p-minus-onehot": Variant("loss", "one subtraction instead of a sum", lambda: patch.object(

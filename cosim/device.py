@@ -12,7 +12,7 @@ import numpy as np
 
 from golden.errors import CheckError, InputError
 from golden.formats import Integers, Rounding
-from golden.optimizer import UpdateRule
+from golden.optimizer import Rate, UpdateRule
 from hwmodel.cycles import instruction_cycles
 from rtl.config import CoreConfig
 from rtl.isa import Instruction, Loss, Matmul, Pre, Quantize, Shift, Status, Update
@@ -195,7 +195,7 @@ class Device:
         momentum: Integers,
         gradient: Integers,
         rule: UpdateRule,
-        halvings: int,
+        rate: Rate,
         key: int,
     ) -> tuple[Integers, Integers, Integers]:
         """Parameter, momentum and update after one step of 8-bit gradients."""
@@ -203,7 +203,8 @@ class Device:
         beats = self._lanes((parameter << 16) | (gradient & 0xFF))
         got = await self._run(
             Update(
-                beats=len(beats), applied=rule.applied_shift(halvings), key=key, wide=wide
+                beats=len(beats), applied=rule.applied_shift(rate.halvings),
+                decay=rule.decay_bits(rate.k), key=key, wide=wide,
             ),
             Operands(x=beats, y=self._lanes(momentum)),
             len(beats),

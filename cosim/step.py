@@ -6,7 +6,7 @@ independently of this one; the scoreboard holds every tensor of the two together
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from cosim.device import Device
 from golden.data import INPUT_EXPONENT
 from golden.errors import InputError
 from golden.formats import EXPONENT_MAX, EXPONENT_MIN, LEFT_SHIFT_MAX, Integers
+from golden.gradients import Learned
 from golden.layers import BIAS_EXPONENT, LinearLayer, RectifierLayer, ReshapeLayer
 from golden.loss import ERROR_EXPONENT
-from golden.optimizer import UpdateRule
+from golden.optimizer import Rate
 from golden.randomness import first_state, next_state, tensor_key
 from golden.training import Model, draw_number
 from golden.values import ACTIVATION_ZERO_EXPONENT, ERROR_ZERO_EXPONENT
@@ -41,16 +42,6 @@ def _clamped(exponent: int) -> int:
 
 
 @dataclass
-class Parameter:
-    """A learned tensor as the core left it, shape (out, in); a bias has one input."""
-
-    values: Integers
-    momentum: Integers
-    exponent: int
-    rule: UpdateRule
-
-
-@dataclass
 class Dense:
     """A linear layer and the ReLU behind it, if there is one.
 
@@ -61,14 +52,14 @@ class Dense:
     rectifier:
         Name of the ReLU, empty for the classifier.
     weight, bias:
-        What it learns.
+        What it learns, as the core left it: shape (out, in), a bias with one input.
     """
 
     name: str
     number: int
     rectifier: str
-    weight: Parameter
-    bias: Parameter
+    weight: Learned
+    bias: Learned
 
 
 def dense_layers(model: Model) -> list[Dense]:
@@ -85,11 +76,10 @@ def dense_layers(model: Model) -> list[Dense]:
         previous = layer.name
         if chained and isinstance(own, LinearLayer) and own.bias is not None:
             weight, bias = (
-                Parameter(
-                    learned.values.reshape(len(learned.values), -1).copy(),
-                    learned.momentum.reshape(len(learned.values), -1).copy(),
-                    learned.exponent,
-                    learned.rule,
+                replace(
+                    learned,
+                    values=learned.values.reshape(len(learned.values), -1).copy(),
+                    momentum=learned.momentum.reshape(len(learned.values), -1).copy(),
                 )
                 for learned in (own.weight, own.bias)
             )
@@ -148,7 +138,7 @@ class Program:
         for layer in self.layers[:-1]:
             inputs.append(await self._forward(layer, inputs[-1]))
         error = await self._loss(self.layers[-1], inputs[-1], labels)
-        rate = samples.bit_length() - 1 + k, halvings
+        rate = Rate(samples.bit_length() - 1, k, halvings)
         one = np.ones((samples, 1), dtype=np.int64)
         ones = _Coded(one, np.zeros(samples, dtype=np.int64), one)
         for number in reversed(range(len(self.layers))):
@@ -226,9 +216,9 @@ class Program:
         )  # fmt: skip
 
     async def _learn(
-        self, layer: Dense, kind: str, below: _Coded, above: _Coded, rate: tuple[int, int]
+        self, layer: Dense, kind: str, below: _Coded, above: _Coded, rate: Rate
     ) -> None:
-        parameter: Parameter = getattr(layer, kind)
+        parameter: Learned = getattr(layer, kind)
         keys = {
             what: tensor_key(self.state, draw_number(layer.number, f"{kind}.{what}"))
             for what in "EGU"
@@ -240,8 +230,7 @@ class Program:
         aligned, common = await self._align(f"{name}.E_aligned", above, below.exponent, keys["E"])
         product = await self._product(f"{name}.product", aligned.T, below.codes, shape)
         self.device.tensor = f"{name}.G"
-        rule = parameter.rule
-        total = common + rate[0] + rule.slower - (parameter.exponent + rule.fraction)
+        total = common + parameter.gradient_shift(rate)
         # Outputs are numbered fastest, so a matrix goes through the core by its inputs.
         gradient = (await self.device.align(product.T, _shift(total), keys["G"], 0)).T
         self._check(f"{name}.G", gradient.reshape(shape))
@@ -249,7 +238,7 @@ class Program:
         name = f"{layer.name}.update.{kind}"
         self.device.tensor = f"{name}.P"
         updated = await self.device.update(
-            parameter.values.T, parameter.momentum.T, gradient.T, rule, rate[1], keys["U"]
+            parameter.values.T, parameter.momentum.T, gradient.T, parameter.rule, rate, keys["U"]
         )
         parameter.values, parameter.momentum, update = (array.T for array in updated)
         self._check(f"{name}.V", parameter.momentum.reshape(shape))

@@ -194,13 +194,13 @@ def dot(a: Integers, b: Integers) -> _Wide:
 
 
 def update(
-    parameter: Integers, momentum: Integers, gradient: Integers, shifts: tuple[int, int],
+    parameter: Integers, momentum: Integers, gradient: Integers, shifts: tuple[int, int, int],
     widths: tuple[int, int], key: int,
 ) -> tuple[Integers, Integers, Integers]:  # fmt: skip
     """`golden.optimizer.update`: (parameter, momentum, update).
 
-    `shifts` are the momentum's fraction bits and what it hands over of itself; `widths` those of
-    the parameter and of the momentum.
+    `shifts` are the momentum's fraction bits, what it hands over of itself, and the decay's bits;
+    `widths` are those of the parameter and of the momentum.
     """
     limit, momentum_limit = ((1 << (width - 1)) - 1 for width in widths)
     flat = (

@@ -11,7 +11,7 @@ import numpy as np
 
 from golden.acceleration import compiled
 from golden.formats import Integers, QuantSpec, Rounding, rounding_shift, saturate
-from golden.optimizer import UpdateRule, update
+from golden.optimizer import Rate, UpdateRule, update
 from golden.randomness import activation_index, draw, weight_index
 from golden.values import Value, per_sample
 
@@ -45,18 +45,19 @@ class Learned:
         narrow = values.astype(np.int32)
         return cls(narrow, exponent, rule, np.zeros_like(narrow))
 
-    def learn(
-        self, gradient: "Gradient", shift: int, halvings: int, gradient_key: int, update_key: int
-    ) -> tuple[Integers, Integers]:
-        """Update in place. Returns (G, U).
-
-        `shift` is log2(batch) plus the batch's k, `halvings` those of the learning rate so far.
-        """
+    def gradient_shift(self, rate: Rate) -> int:
+        """Right shift to the momentum's scale of a gradient with exponent 0."""
         rule = self.rule
-        total = gradient.exponent + shift + rule.slower - (self.exponent + rule.fraction)
+        return rate.samples + rate.k + rule.slower - (self.exponent + rule.fraction)
+
+    def learn(
+        self, gradient: "Gradient", rate: Rate, gradient_key: int, update_key: int
+    ) -> tuple[Integers, Integers]:
+        """Update in place. Returns (G, U)."""
+        total = gradient.exponent + self.gradient_shift(rate)
         codes = quantize_gradient(gradient.total, total, gradient_key)
         self.values, self.momentum, step = update(
-            self.values, self.momentum, codes, halvings, rule, key=update_key
+            self.values, self.momentum, codes, rate, self.rule, key=update_key
         )
         return codes, step
 

@@ -38,8 +38,8 @@ __all__ = [
 BIAS_EXPONENT = 12
 """Exponent of the 16-bit biases: range +-8."""
 
-MULTIPLIER_EXPONENT = 14
-"""Exponent of the 16-bit multipliers: range +-2."""
+MULTIPLIER_EXPONENT = 13
+"""Exponent of the 16-bit multipliers: range +-4."""
 
 _MAX32 = (1 << 31) - 1
 

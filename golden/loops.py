@@ -342,13 +342,21 @@ def dot(first, last, a, b, out):
 
 @_compile
 def update(
-    parameter, momentum, gradient, index, applied, handed, limit, momentum_limit, key,
+    parameter, momentum, gradient, index, applied, handed, decay, limit, momentum_limit, key,
     new_parameter, new_momentum, step,
 ):  # fmt: skip
     """`golden.optimizer.update` on vectors, numbered by `index`."""
     for i in range(parameter.size):
-        v = _clip(np.int64(momentum[i]) + np.int64(gradient[i]), momentum_limit)
-        u = _clip(_stochastic(np.int32(v), applied + handed, _draw(key, index[i])), limit)
+        random = _draw(key, index[i])
+        v = np.int64(momentum[i]) + np.int64(gradient[i])
+        if decay:
+            threshold = random & ((1 << decay) - 1)
+            if parameter[i] > threshold:
+                v += 1
+            elif -parameter[i] > threshold:
+                v -= 1
+        v = _clip(v, momentum_limit)
+        u = _clip(_stochastic(np.int32(v), applied + handed, random), limit)
         step[i] = u
         new_momentum[i] = _clip(np.int64(v) - (np.int64(u) << applied), momentum_limit)
         new_parameter[i] = _clip(np.int64(parameter[i]) - u, limit)

@@ -16,7 +16,7 @@ from golden.acceleration import compiled
 from golden.formats import Integers, rounding_shift, saturate
 from golden.randomness import draw, weight_index
 
-__all__ = ["MAX_HALVINGS", "MOMENTUM_SHIFT", "SCALAR", "WEIGHT", "UpdateRule", "update"]
+__all__ = ["MAX_HALVINGS", "MOMENTUM_SHIFT", "SCALAR", "WEIGHT", "Rate", "UpdateRule", "update"]
 
 MOMENTUM_SHIFT = 3
 """The momentum hands over 2**-3 of itself a step: it decays by 7/8."""
@@ -45,6 +45,8 @@ class UpdateRule:
     momentum_width: int
     fraction: int
     slower: int
+    decay: int = 0
+    """Weight decay: a step takes 2**-decay of the parameter, in steps of the momentum; 0: none."""
 
     def applied_shift(self, halvings: int) -> int:
         """Fraction bits of the momentum when the learning rate was halved so often.
@@ -54,9 +56,36 @@ class UpdateRule:
         """
         return self.fraction + halvings
 
+    def decay_bits(self, k: int) -> int:
+        """Random bits that a parameter is compared with, 1 to 15; 0 where nothing decays.
 
-WEIGHT = UpdateRule(width=8, momentum_width=8, fraction=4, slower=0)
-"""Learning rate 1 for the momentum's sum (1/8 a step), momentum LSB 1/16 of a weight's."""
+        The decay is one of the gradient's terms, so it gets the batch's shift as the gradient does.
+        """
+        return min(max(self.decay + k, 1), 15) if self.decay else 0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Learning rate of a step, in shifts.
+
+    Members
+    -------
+    samples:
+        log2 of the batch: gradients are means.
+    k:
+        From the batch size (`golden.training.learning_rate_shift`).
+    halvings:
+        How often the schedule has halved the learning rate, at most `MAX_HALVINGS`.
+    """
+
+    samples: int = 0
+    k: int = 0
+    halvings: int = 0
+
+
+WEIGHT = UpdateRule(width=8, momentum_width=8, fraction=4, slower=0, decay=7)
+"""Learning rate 1 for the momentum's sum (1/8 a step), momentum LSB 1/16 of a weight's, weight
+decay 2**-11 at that rate."""
 
 SCALAR = UpdateRule(width=16, momentum_width=16, fraction=0, slower=3)
 """Scalars learn eight times slower than weights (Fixup's authors: ten times)."""
@@ -66,20 +95,24 @@ def update(
     parameter: Integers,
     momentum: Integers,
     gradient: Integers,
-    halvings: int,
+    rate: Rate,
     rule: UpdateRule,
     *,
     key: int,
 ) -> tuple[Integers, Integers, Integers]:
-    """One step: V' = V + G, U = SRSH(V', a + 3), V = V' - (U << a), P = P - U, all saturating.
+    """V' = V + G + D, U = SRSH(V', a + 3), V = V' - (U << a), P = P - U, all saturating.
+
+    D is weight decay: the sign of P, where |P| is above as many bits of U's draw as
+    `UpdateRule.decay_bits` says; its mean is P * 2**-bits. It costs a comparator and no draw, and
+    that one draw serves both does no harm: what U rounds away stays in V.
 
     Parameters
     ----------
     parameter, momentum, gradient:
         Integers of one shape: `rule.width`, `rule.momentum_width` and 8 bits; the gradient has the
         momentum's scale.
-    halvings:
-        How often the learning rate was halved; a is `rule.applied_shift(halvings)`.
+    rate:
+        Its `halvings` give a, `rule.applied_shift(halvings)`, its `k` the decay.
     key:
         `golden.randomness.tensor_key` of the rounding; elements are numbered by `weight_index`.
 
@@ -87,14 +120,18 @@ def update(
     -------
     (parameter, momentum, update)
     """
-    applied = rule.applied_shift(halvings)
+    applied, bits = rule.applied_shift(rate.halvings), rule.decay_bits(rate.k)
     loops = compiled(parameter.size)
     if loops:
-        shifts, widths = (applied, MOMENTUM_SHIFT), (rule.width, rule.momentum_width)
+        shifts, widths = (applied, MOMENTUM_SHIFT, bits), (rule.width, rule.momentum_width)
         p, v, u = loops.update(parameter, momentum, gradient, shifts, widths, key)
         return p, v, u
-    index = weight_index(parameter.shape)
-    v = saturate(momentum + gradient, rule.momentum_width)
-    u = saturate(rounding_shift(v, applied + MOMENTUM_SHIFT, draw(key, index)), rule.width)
+    random = draw(key, weight_index(parameter.shape))
+    v = momentum + gradient
+    if bits:
+        threshold = random & ((1 << bits) - 1)
+        v = v + (parameter > threshold) - (-parameter > threshold).astype(np.int32)
+    v = saturate(v, rule.momentum_width)
+    u = saturate(rounding_shift(v, applied + MOMENTUM_SHIFT, random), rule.width)
     v = saturate(v - (u << applied), rule.momentum_width)
     return saturate(parameter - u, rule.width), v, u

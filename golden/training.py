@@ -17,7 +17,7 @@ from golden.formats import Integers
 from golden.layers import NOTHING, IntegerLayer, ProductLayer
 from golden.loss import ERROR_EXPONENT, softmax_error
 from golden.network import Network
-from golden.optimizer import MAX_HALVINGS
+from golden.optimizer import MAX_HALVINGS, Rate
 from golden.randomness import first_state, next_state, tensor_key
 from golden.reductions import largest_batch
 from golden.values import (
@@ -192,7 +192,7 @@ class Model:
         trace["loss.error"] = wide
         exponent = np.full(len(codes), ERROR_EXPONENT, dtype=np.int64)
         errors: dict[str, list[Value]] = {self.network.output: [Value(wide, exponent)]}
-        shift = len(codes).bit_length() - 1 + k
+        rate = Rate(len(codes).bit_length() - 1, k, halvings)
         for layer in reversed(list(self.network)):
             if layer.name not in self._learning:
                 continue
@@ -209,14 +209,12 @@ class Model:
                     trace[f"{layer.name}.backward_data.product"] = below[0].integers
                 for name, part in zip(layer.inputs, below, strict=True):
                     errors.setdefault(name, []).append(part)
-            self._learn(own, error, (shift, halvings), trace)
+            self._learn(own, error, rate, trace)
         self.state = next_state(self.state)
         return trace
 
-    def _learn(
-        self, layer: IntegerLayer, error: Value, rate: tuple[int, int], trace: Trace
-    ) -> None:
-        """Gradients and updates of one layer; `rate` is the gradient's shift and the halvings."""
+    def _learn(self, layer: IntegerLayer, error: Value, rate: Rate, trace: Trace) -> None:
+        """Gradients and updates of one layer."""
         gradients = layer.gradients(error, lambda what: self.key(layer.name, what))
         for kind, learned in layer.learned.items():
             name = f"{layer.name}.backward_weight.{kind}"
@@ -224,7 +222,7 @@ class Model:
                 trace[f"{name}.E_aligned"] = self._products[layer.name].aligned.pop(kind)
             trace[f"{name}.product"] = gradients[kind].total
             codes, update = learned.learn(
-                gradients[kind], *rate,
+                gradients[kind], rate,
                 self.key(layer.name, f"{kind}.G"), self.key(layer.name, f"{kind}.U"),
             )  # fmt: skip
             trace[f"{name}.G"] = codes

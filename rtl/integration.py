@@ -147,7 +147,7 @@ _USES = {
     isa.Opcode.MATMUL: "`count` rows, `tiles`",
     isa.Opcode.QUANTIZE: "`count` beats, `pre`, `shift` of i_y, `stochastic`, `key`, `index`",
     isa.Opcode.SHIFT: "`count` beats, `shift`, `stochastic`, `key`, `index`",
-    isa.Opcode.UPDATE: "`count` beats, `applied`, `key`, `index`, `wide`",
+    isa.Opcode.UPDATE: "`count` beats, `applied`, `decay`, `key`, `index`, `wide`",
     isa.Opcode.LOSS: "`count` classes, `label`, `shift` = exponent of the logits, `bias_shift`",
 }
 

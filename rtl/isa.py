@@ -101,6 +101,7 @@ INSTRUCTION_FIELDS = {
     "count": Field(8, 16),
     "shift": Field(24, 8, signed=True),
     "applied": Field(32, 3),
+    "decay": Field(35, 4),
     "bias_shift": Field(32, 8, signed=True),
     # MATMUL and LOSS draw no random bits: what they need lies over the index.
     "index": Field(40, 24),
@@ -109,7 +110,7 @@ INSTRUCTION_FIELDS = {
     "key": Field(64, 32),
 }
 """Instruction word. Fields share bits where no opcode has both: `index`, `tiles` and `label`;
-`applied` and `bias_shift`."""
+`applied`, `decay` and `bias_shift`."""
 
 STATUS_BITS = 64
 
@@ -247,7 +248,11 @@ class Update(Instruction):
     Parameters
     ----------
     applied:
-        Fraction bits a of the momentum, 0 to 7: u = SRSH(v + g, a + 3), v' = v + g - (u << a).
+        Fraction bits a of the momentum, 0 to 7: u = SRSH(w, a + 3), v' = w - (u << a) with
+        w = v + g + d.
+    decay:
+        0 to 15: d is the parameter's sign where its magnitude is above so many bits of the draw,
+        else 0; with 0 bits d is 0.
     key, index:
         Key of the draw an element makes, and the index of the first element.
     wide:
@@ -258,6 +263,7 @@ class Update(Instruction):
     beats: int
     applied: int
     key: int
+    decay: int = 0
     index: int = 0
     wide: bool = False
 
@@ -267,6 +273,7 @@ class Update(Instruction):
             "wide": int(self.wide),
             "count": self.beats,
             "applied": self.applied,
+            "decay": self.decay,
             "index": self.index,
             "key": self.key,
         }
@@ -336,6 +343,7 @@ def unpack(word: int) -> Instruction:
             return Update(
                 beats=value["count"],
                 applied=value["applied"],
+                decay=value["decay"],
                 key=value["key"],
                 index=value["index"],
                 wide=bool(value["wide"]),

@@ -20,8 +20,8 @@ _STEPS = 4
 class UpdateLane(SharedComponent):
     """One lane; no control. Four steps from operands to result.
 
-    Step 1 adds the gradient to the momentum, steps 2 and 3 round the update, step 4 takes it out of
-    the momentum and puts it into the parameter.
+    Step 1 adds gradient and weight decay to the momentum, steps 2 and 3 round the update, step 4
+    takes it out of the momentum and puts it into the parameter.
 
     Members
     -------
@@ -29,10 +29,10 @@ class UpdateLane(SharedComponent):
         Operands.
     wide:
         Parameter and momentum have 16 bits and not 8.
-    applied, key:
+    applied, decay, key:
         As in `rtl.isa.Update`.
     index, lane, take:
-        Of the draw. It is needed one step after the operands.
+        Of the draw. It is needed with the operands.
     enable:
         Moves the pipeline on by one step.
     o:
@@ -46,6 +46,7 @@ class UpdateLane(SharedComponent):
     momentum: In(signed(16))
     wide: In(1)
     applied: In(3)
+    decay: In(4)
     key: In(32)
     index: In(24)
     lane: In(5)
@@ -60,7 +61,16 @@ class UpdateLane(SharedComponent):
         spec = QuantSpec(width_in=16, width_out=16, rounding=Rounding.STOCHASTIC)
         m.submodules.scale = scale = Quantizer(spec=spec)
 
-        total = self.momentum + self.gradient
+        # The parameter's sign, where its magnitude is above the draw's low bits.
+        threshold = draw.o & ((1 << self.decay) - 1)[:16]
+        decays = self.decay.any()
+        up, down = Signal(), Signal()
+        m.d.comb += [
+            up.eq(decays & (self.parameter > threshold)),
+            down.eq(decays & (-self.parameter > threshold)),
+        ]
+        total = self.momentum + self.gradient + up - down
+        s1_random = Signal(16, reset_less=True)
         s1_v = Signal(signed(16), reset_less=True)
         m.d.comb += [
             draw.key.eq(self.key),
@@ -69,10 +79,11 @@ class UpdateLane(SharedComponent):
             draw.lane.eq(self.lane),
             scale.x.eq(s1_v),
             scale.shift.eq(self.applied + MOMENTUM_SHIFT),
-            scale.random.eq(draw.o),
+            scale.random.eq(s1_random),
             scale.enable.eq(self.enable),
         ]
         with m.If(self.enable):
+            m.d.sync += s1_random.eq(draw.o)
             m.d.sync += s1_v.eq(Mux(self.wide, saturate(total, 16), saturate(total, 8)))
 
         v, p = s1_v, self.parameter
@@ -154,8 +165,7 @@ class UpdateUnit(Component):
             fire.eq(self.i_x.valid & self.i_y.valid & (take_left != 0) & ~prime & step),
             self.i_x.ready.eq(fire),
             self.i_y.ready.eq(fire),
-            # The beat in step 1 moves to step 2 and takes its draw with it.
-            take.eq(prime | (valid[0] & step)),
+            take.eq(prime | fire),
             self.o.valid.eq(valid[-1]),
             self.done.eq(self.o.valid & self.o.ready & (give_left == 1)),
         ]
@@ -177,6 +187,7 @@ class UpdateUnit(Component):
                 lane.momentum.eq(self.i_y.payload[c]),
                 lane.wide.eq(what.wide),
                 lane.applied.eq(what.applied),
+                lane.decay.eq(what.decay),
                 lane.key.eq(what.key),
                 lane.index.eq(index),
                 lane.lane.eq(c),

@@ -81,9 +81,12 @@ class Executor:
         g = ((operands.x & 0xFF) ^ 0x80) - 0x80
         p = operands.x >> 16
         width = 16 if u.wide else 8
-        v = saturate(operands.y + g, width)
+        random = draw(u.key, index)
+        threshold = random & ((1 << u.decay) - 1)
+        decay = np.where(np.abs(p) > threshold, np.sign(p), 0) if u.decay else 0
+        v = saturate(operands.y + g + decay, width)
         shift = u.applied + MOMENTUM_SHIFT
-        step = saturate(rounding_shift(v, shift, draw(u.key, index)), width)
+        step = saturate(rounding_shift(v, shift, random), width)
         v = saturate(v - (step << u.applied), width)
         new = saturate(p - step, width)
         if u.wide:

@@ -31,7 +31,7 @@ def random_codes(seed: int, dtype: type) -> Value:
 def test_multipliers_a_channel(dtype: type) -> None:
     # Whole steps of the 8 bits they are used in, so that nothing is rounded.
     m8 = np.array([64, -127, 3])
-    layer = ChannelMultiplierLayer("m", Learned.fresh(m8 << 8, MULTIPLIER_EXPONENT, SCALAR))
+    layer = ChannelMultiplierLayer("m", Learned.fresh(m8 << 7, MULTIPLIER_EXPONENT, SCALAR))
     reference = StretchLayer(m8 / 64)
     value, error = random_codes(0, dtype), random_codes(1, dtype)
     out = layer.forward([value])

@@ -21,7 +21,7 @@ from golden.layers import (
     add_bias,
 )
 from golden.network import Convolution
-from golden.optimizer import MAX_HALVINGS, SCALAR, WEIGHT, UpdateRule, update
+from golden.optimizer import MAX_HALVINGS, SCALAR, WEIGHT, Rate, UpdateRule, update
 from golden.patches import Patches
 from golden.values import Value, join, quantize_samples
 
@@ -198,18 +198,20 @@ def test_layers(
     seeds,
     st.sampled_from([WEIGHT, SCALAR]),
     st.integers(0, MAX_HALVINGS),
+    st.integers(-1, 9),
     st.integers(0, 2**32 - 1),
     st.sampled_from([(1,), (5, 3), (4, 2, 3, 3)]),
 )
 def test_updates(
-    seed: int, rule: UpdateRule, halvings: int, key: int, shape: tuple[int, ...]
+    seed: int, rule: UpdateRule, halvings: int, k: int, key: int, shape: tuple[int, ...]
 ) -> None:
     rng = np.random.default_rng(seed)
     limit, most = ((1 << (width - 1)) - 1 for width in (rule.width, rule.momentum_width))
     parameter = rng.integers(-limit, limit + 1, shape).astype(np.int32)
     momentum = rng.choice([-most, 0, most, 5, -8], shape).astype(np.int32)
     gradient = rng.integers(-127, 128, shape).astype(np.int8)
-    agree(lambda: update(parameter, momentum, gradient, halvings, rule, key=key))
+    rate = Rate(0, k, halvings)
+    agree(lambda: update(parameter, momentum, gradient, rate, rule, key=key))
 
 
 @compared

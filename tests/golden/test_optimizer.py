@@ -1,13 +1,15 @@
 """Momentum and update: what goes into a parameter comes out of the momentum."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from golden.optimizer import MAX_HALVINGS, MOMENTUM_SHIFT, SCALAR, WEIGHT, UpdateRule, update
+from golden.optimizer import MAX_HALVINGS, MOMENTUM_SHIFT, SCALAR, WEIGHT, Rate, UpdateRule, update
 
-RULES = pytest.mark.parametrize("rule", [WEIGHT, SCALAR], ids=["weight", "scalar"])
+PLAIN = replace(WEIGHT, decay=0)
+RULES = pytest.mark.parametrize("rule", [PLAIN, SCALAR], ids=["weight", "scalar"])
 HALVINGS = range(MAX_HALVINGS + 1)
 
 
@@ -23,7 +25,7 @@ def test_parameter_and_momentum_together_lose_the_gradient_exactly(
     for step in range(50):
         # Small, so that nothing saturates.
         g = np.where(np.abs(v) < 124, rng.integers(-2, 3, 500), 0)
-        new, left, u = update(p, v, g, halvings, rule, key=step)
+        new, left, u = update(p, v, g, Rate(halvings=halvings), rule, key=step)
         assert ((new << applied) - left == (p << applied) - v - g).all()
         assert (new == p - u).all()
         p, v = new, left
@@ -40,7 +42,7 @@ def test_rounding_errors_do_not_add_up() -> None:
         # A slow walk there and back, of less than a quarter of the momentum's LSB a step.
         g = (rng.random(400) < 0.2) * (1 if step < 1000 else -1)
         given += g
-        p, v, _ = update(p, v, g, 0, WEIGHT, key=step)
+        p, v, _ = update(p, v, g, Rate(), PLAIN, key=step)
     exact = start - given / 2**applied
     assert np.abs(p - exact).max() <= 127 / 2**applied
     assert np.abs(p - exact).mean() < 1.0
@@ -51,7 +53,7 @@ def test_every_momentum_of_8_bits_against_the_equations(halvings: int) -> None:
     a = WEIGHT.applied_shift(halvings)
     v, g = (x.reshape(-1) for x in np.meshgrid(np.arange(-127, 128), np.arange(-127, 128)))
     p = np.resize(np.arange(-127, 128), v.shape)
-    new, left, u = update(p, v, g, halvings, WEIGHT, key=7)
+    new, left, u = update(p, v, g, Rate(halvings=halvings), PLAIN, key=7)
     total = np.clip(v + g, -127, 127)
     low = np.floor(total / 2 ** (a + MOMENTUM_SHIFT))
     assert ((u == low) | (u == low + 1)).all()
@@ -65,6 +67,30 @@ def test_every_momentum_of_8_bits_against_the_equations(halvings: int) -> None:
 def test_a_halving_moves_a_parameter_half_as_far() -> None:
     v = np.full(20000, 100)
     g = np.zeros(20000, dtype=np.int64)
-    moved = [update(g, v, g, h, WEIGHT, key=3)[2].mean() for h in HALVINGS]
+    moved = [update(g, v, g, Rate(halvings=h), PLAIN, key=3)[2].mean() for h in HALVINGS]
     for one, half in itertools.pairwise(moved):
         assert half == pytest.approx(one / 2, abs=0.02)
+
+
+@pytest.mark.parametrize("k", [0, 2, 4])
+def test_weights_decay_towards_zero_at_the_rate_of_the_gradient(k: int) -> None:
+    weight = np.repeat([-127, -64, 0, 1, 100, 127], 20000)
+    zeros = np.zeros_like(weight)
+    # What a momentum of zeros has and hands over is D.
+    rate = Rate(k=k)
+    _, v, u = update(weight, zeros, zeros, rate, WEIGHT, key=9)
+    decay = v + (u << WEIGHT.applied_shift(0))
+    assert set(np.unique(decay)) <= {-1, 0, 1}
+    assert (np.sign(decay) * np.sign(weight) >= 0).all()
+    means = decay.reshape(6, -1).mean(axis=1)
+    expected = weight[::20000] / 2.0 ** (WEIGHT.decay + k)
+    np.testing.assert_allclose(means, expected, atol=0.012)
+    assert means[2] == 0
+
+
+def test_scalars_do_not_decay() -> None:
+    scalar, zeros = np.full(1000, 30000), np.zeros(1000, dtype=np.int64)
+    p, v, u = update(scalar, zeros, zeros, Rate(), SCALAR, key=1)
+    assert (p == scalar).all()
+    assert not v.any()
+    assert not u.any()

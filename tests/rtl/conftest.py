@@ -13,7 +13,7 @@ from numpy.random import Generator
 
 from golden.formats import Integers, QuantSpec, Rounding, excess_bits, rounding_shift, saturate
 from golden.loss import softmax_error
-from golden.optimizer import UpdateRule, update
+from golden.optimizer import Rate, UpdateRule, update
 from golden.randomness import draw
 from rtl.config import CoreConfig
 from rtl.isa import Loss, Matmul, Pre, Quantize, Shift, Update
@@ -85,7 +85,8 @@ class JobMaker:
         n = beats or int(self.rng.integers(1, 12))
         shape, wide = (n, self.config.columns), bool(self.rng.integers(0, 2))
         instruction = Update(
-            beats=n, applied=int(self.rng.integers(0, 8)), key=self._key(), index=0, wide=wide,
+            beats=n, applied=int(self.rng.integers(0, 8)),
+            decay=int(self.rng.integers(0, 16)), key=self._key(), index=0, wide=wide,
         )  # fmt: skip
         gradient = with_corners(self.rng, shape, 8)
         parameter = with_corners(self.rng, shape, 16 if wide else 8)
@@ -137,8 +138,9 @@ def expected_of(job: Job, config: CoreConfig) -> Expected:
         case Update():
             g = ((job.x & 0xFF) ^ 0x80) - 0x80
             bits = 16 if i.wide else 8
-            rule = UpdateRule(width=bits, momentum_width=bits, fraction=i.applied, slower=0)
-            p, v, u = update(job.x >> 16, job.y, g, 0, rule, key=i.key)
+            rule = UpdateRule(width=bits, momentum_width=bits, fraction=i.applied, slower=0,
+                              decay=i.decay)  # fmt: skip
+            p, v, u = update(job.x >> 16, job.y, g, Rate(), rule, key=i.key)
             high = p & 0xFFFF if i.wide else (p & 0xFF) << 8 | u & 0xFF
             return (high << 16 | v & 0xFFFF).astype(np.int32).astype(np.int64), 0, 0
         case Loss():

@@ -71,7 +71,7 @@ def test_results_do_not_depend_on_lanes(job_maker: Any) -> None:
     for columns in (1, 2, 3):
         beats = 6 // columns
         lanes = (beats, columns)
-        instruction = Update(beats=beats, applied=6, key=6, index=77)
+        instruction = Update(beats=beats, applied=6, decay=13, key=6, index=77)
         (outcome,) = run(
             small(1, columns), [Job(instruction, x=x.reshape(lanes), y=y.reshape(lanes))]
         )
@@ -113,7 +113,7 @@ def test_unused_bits_of_the_instruction_are_ignored(job_maker: Any, expected: An
     config = small(2, 2)
     job = job_maker(config, seed=3).shift(2)
     word = job.instruction.pack()
-    for name in ("wide", "pre", "applied"):
+    for name in ("wide", "pre", "applied", "decay"):
         field = INSTRUCTION_FIELDS[name]
         word |= ((1 << field.width) - 1) << field.offset
     plain, noisy = run(config, [job, Job(word, x=job.x)])

@@ -47,6 +47,7 @@ INSTRUCTIONS = st.one_of(
         Update,
         beats=U16,
         applied=st.integers(0, 7),
+        decay=st.integers(0, 15),
         key=U32,
         index=U24,
         wide=st.booleans(),
@@ -83,11 +84,12 @@ def test_a_word_of_each_opcode() -> None:
         Update(
             beats=1,
             applied=3,
+            decay=5,
             key=4,
             index=6,
             wide=True,
         ).pack()
-        == 0x0000_0000_0000_0004_0000_0603_0000_0124
+        == 0x0000_0000_0000_0004_0000_062B_0000_0124
     )
     assert Loss(classes=10, label=7, exponent=9, bias_shift=-3).pack() == 0x07FD_0900_0A05
 
