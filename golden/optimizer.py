@@ -12,6 +12,8 @@ errors of the update do not add up over the steps as they do when the momentum d
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from golden.acceleration import compiled
 from golden.formats import Integers, rounding_shift, saturate
 from golden.randomness import draw, weight_index
