@@ -97,6 +97,24 @@ def _loss_unit(config: CoreConfig) -> "Component":
     return LossUnit(config=config)
 
 
+def _lane_quantizer(config: CoreConfig) -> "Component":
+    from rtl.lane_quantizer import LaneQuantizer
+
+    return LaneQuantizer()
+
+
+def _vector_lane(config: CoreConfig) -> "Component":
+    from rtl.vector_lane import VectorLane
+
+    return VectorLane(accumulator_bits=config.accumulator_bits)
+
+
+def _vector_unit(config: CoreConfig) -> "Component":
+    from rtl.vector_unit import VectorUnit
+
+    return VectorUnit(config=config)
+
+
 def _core(config: CoreConfig) -> "Component":
     from rtl.core import Core
 
@@ -165,6 +183,9 @@ BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
         "feeder": _feeder,
         "product_addresses": _product_addresses,
         "product_unit": _product_unit,
+        "lane_quantizer": _lane_quantizer,
+        "vector_lane": _vector_lane,
+        "vector_unit": _vector_unit,
         "core": _core,
         "fp32_add": _fp32_add,
         "fp32_mul": _fp32_mul,

@@ -1,0 +1,247 @@
+"""`VectorLoss`: softmax cross-entropy error of one sample, `golden.loss`, on results' words."""
+
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
+
+from golden.formats import QuantSpec
+from golden.loss import EXP_TABLE, LOGIT_EXPONENT, RECIPROCAL_TABLE
+from rtl.address_stream import AddressStream
+from rtl.config import CoreConfig
+from rtl.hierarchy import place
+from rtl.layouts import fields_layout
+from rtl.memory import Memory
+from rtl.ports import RESULTS_LATENCY, ResultsRead, ResultsWrite
+from rtl.quantizer import Quantizer, saturate
+from rtl.vector_instructions import SCALAR_BITS, Stride
+
+__all__ = ["VectorLoss"]
+
+_E_BITS = 16
+_LOG2_E = 369
+_T_MAX = 511
+_LOGIT_STEPS = RESULTS_LATENCY + 3
+"""From a word's request to its logit in 16 bits: the choice of a lane, and a quantiser."""
+
+
+def _table(words: list[int], bits: int, index: Value) -> Value:
+    """Constant table as logic; 32 to 64 short words are cheaper than a memory."""
+    return Array([C(word, bits) for word in words])[index]
+
+
+class VectorLoss(Component):
+    """Serial over classes: a sample's loss is a few dozen numbers, so one of everything will do.
+
+    Four walks over one small memory, each in place: logits to z with their maximum; z to
+    exponentials with their sum; exponentials to probabilities with the sum of the wrong classes';
+    probabilities to words of errors. The true class gets minus that sum, so that the error is zero
+    exactly when nothing is wrong.
+
+    Parameters
+    ----------
+    config:
+        Size of the core.
+
+    Members
+    -------
+    start, done:
+        One cycle each; everything else stays in between.
+    classes, label, exponent:
+        The label's lower bits count; the exponent is a scalar.
+    source, target:
+        `Stride` of `Stream.RESULTS_IN` and `RESULTS_OUT`.
+    outside:
+        For one cycle: a word is not in the results memory, and the unit has stopped.
+    waiting:
+        Held up by another client.
+    z, w:
+        Results memory.
+    """
+
+    def __init__(self, *, config: CoreConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "done": Out(1),
+                "classes": In(16),
+                "label": In(SCALAR_BITS),
+                "exponent": In(signed(SCALAR_BITS)),
+                "source": In(fields_layout(Stride)),
+                "target": In(fields_layout(Stride)),
+                "outside": Out(1),
+                "waiting": Out(1),
+                "z": Out(ResultsRead(config)),
+                "w": Out(ResultsWrite(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Walk the classes four times."""
+        m = Module()
+        lanes, most = self._config.columns, self._config.loss_classes
+        words = self._config.results_address_bits
+        store = place(m, platform, "store", Memory, width=_E_BITS, depth=most,
+                      module_name="eoq_loss_buffer")  # fmt: skip
+        m.submodules.quantizer = to_z = Quantizer(spec=QuantSpec(width_in=32, width_out=16))
+        m.submodules.source = source = AddressStream()
+        m.submodules.target = target = AddressStream()
+        for addresses, of in ((source, self.source), (target, self.target)):
+            m.d.comb += [
+                addresses.base.eq(of.base),
+                addresses.block.eq(of.block),
+                addresses.start.eq(self.start),
+                addresses.block_ends.eq(1),
+            ]
+        m.d.comb += [self.z.address.eq(source.address), self.w.address.eq(target.address)]
+
+        # A walk issues elements one a cycle; `valid[k]` says that one was issued k + 1 cycles ago.
+        # The element that is written back is number `back`.
+        front = Signal(range(most + 1))
+        back = Signal(range(most))
+        lane = Signal(range(lanes))
+        valid = Signal(_LOGIT_STEPS)
+        issue, write = Signal(), Signal()
+        w_data = Signal(_E_BITS)
+        last_lane = (lane == lanes - 1) | (front == self.classes - 1)
+        last_back = back == self.classes - 1
+        more = front != self.classes
+        m.d.comb += [
+            store.r_address.eq(front),
+            store.r_enable.eq(issue),
+            store.w_address.eq(back),
+            store.w_enable.eq(write),
+            store.w_data.eq(w_data),
+        ]
+        m.d.sync += valid.eq(Cat(issue, valid))
+        with m.If(issue):
+            m.d.sync += [front.eq(front + 1), lane.eq(Mux(last_lane, 0, lane + 1))]
+        with m.If(write):
+            m.d.sync += back.eq(back + 1)
+            with m.If(last_back):
+                m.d.sync += [front.eq(0), back.eq(0), lane.eq(0), valid.eq(0)]
+
+        # Walk 1: z = SAT16(RSH(x, s - 8)) and the maximum.
+        top = Signal(signed(16))
+        late_lane: Value = lane
+        for k in range(RESULTS_LATENCY):
+            later = Signal(range(lanes), name=f"lane_{k + 1}", reset_less=True)
+            m.d.sync += later.eq(late_lane)
+            late_lane = later
+        logit = Signal(signed(32), reset_less=True)
+        shift = self.exponent - LOGIT_EXPONENT
+        m.d.sync += logit.eq(Array([self.z.data[c] for c in range(lanes)])[late_lane])
+        m.d.comb += [
+            to_z.x.eq(logit),
+            to_z.shift.eq(Mux(shift < -128, -128, Mux(shift > 127, 127, shift))),
+            to_z.enable.eq(1),
+        ]
+
+        # Walk 2: e = 2**(15 - t/32) and the sum; t = (max - z) * log2(e) in 1/32.
+        s1_d = Signal(16, reset_less=True)
+        s2_t = Signal(9, reset_less=True)
+        s3_e = Signal(_E_BITS, reset_less=True)
+        scaled = (s1_d * _LOG2_E) >> 11
+        total = Signal(range((most << 15) + 1))
+        m.d.sync += [
+            s1_d.eq(top - store.r_data.as_signed()),
+            s2_t.eq(Mux(scaled > _T_MAX, _T_MAX, scaled)),
+            s3_e.eq(_table(EXP_TABLE.tolist(), _E_BITS, s2_t[:5]) >> s2_t[5:]),
+        ]
+
+        # Walk 3: p = e / sum by the reciprocal of the sum's mantissa. The largest logit alone
+        # contributes 2**15, so the sum's leading one is bit 15 or higher.
+        top_bit = Signal(range(len(total)))
+        mantissa = Signal(6)
+        for bit in range(15, len(total)):
+            with m.If(total[bit]):
+                m.d.comb += [top_bit.eq(bit), mantissa.eq(total[bit - 6 : bit])]
+        norm_shift = Signal.like(top_bit, reset_less=True)
+        norm_factor = Signal(15, reset_less=True)
+        s1_product = Signal(_E_BITS + 15, reset_less=True)
+        s2_p = Signal(_E_BITS, reset_less=True)
+        wrong = Signal(17)
+        m.d.sync += [
+            norm_shift.eq(top_bit),
+            norm_factor.eq(_table(RECIPROCAL_TABLE.tolist(), 15, mantissa)),
+            s1_product.eq(store.r_data * norm_factor),
+            s2_p.eq(s1_product >> norm_shift),
+        ]
+
+        # Walk 4: fill a word's lanes, then wait until it is taken.
+        label = self.label[: (most - 1).bit_length()]
+        full, fill_last, fill_true = Signal(), Signal(), Signal()
+        fill_lane = Signal(range(lanes))
+        word = Signal(data.ArrayLayout(signed(18), lanes))
+        word_full = Signal()
+        for c in range(lanes):
+            m.d.comb += self.w.data[c].eq(saturate(word[c], self._config.accumulator_bits))
+        taken = self.w.enable & self.w.ready
+
+        def beyond(addresses: AddressStream) -> Value:
+            return addresses.outside | (addresses.address >> words).any()
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [front.eq(0), back.eq(0), lane.eq(0), valid.eq(0), word.eq(0)]
+                m.d.sync += [top.eq(-(1 << 15)), total.eq(0), wrong.eq(0)]
+                m.d.sync += [full.eq(0), word_full.eq(0)]
+                with m.If(self.start):
+                    m.next = "LOGITS"
+            with m.State("LOGITS"):
+                m.d.comb += [
+                    self.z.enable.eq(more & ~beyond(source)),
+                    issue.eq(self.z.enable & self.z.ready),
+                    self.waiting.eq(self.z.enable & ~self.z.ready),
+                    source.step.eq(issue & last_lane),
+                    write.eq(valid[_LOGIT_STEPS - 1]),
+                    w_data.eq(to_z.o),
+                ]
+                with m.If(write & (to_z.o > top)):
+                    m.d.sync += top.eq(to_z.o)
+                with m.If(write & last_back):
+                    m.next = "EXPONENTIALS"
+                with m.If(more & beyond(source)):
+                    m.d.comb += self.outside.eq(1)
+                    m.next = "IDLE"
+            with m.State("EXPONENTIALS"):
+                m.d.comb += [issue.eq(more), write.eq(valid[3]), w_data.eq(s3_e)]
+                with m.If(write):
+                    m.d.sync += total.eq(total + s3_e)
+                    with m.If(last_back):
+                        m.next = "PROBABILITIES"
+            with m.State("PROBABILITIES"):
+                m.d.comb += [issue.eq(more), write.eq(valid[2]), w_data.eq(s2_p)]
+                with m.If(write):
+                    with m.If(back != label):
+                        m.d.sync += wrong.eq(wrong + s2_p)
+                    with m.If(last_back):
+                        m.next = "ERRORS"
+            with m.State("ERRORS"):
+                m.d.comb += [
+                    issue.eq(more & ~full),
+                    self.w.enable.eq(word_full & ~beyond(target)),
+                    self.waiting.eq(self.w.enable & ~self.w.ready),
+                    target.step.eq(taken),
+                    self.done.eq(taken & ~more),
+                ]
+                with m.If(issue):
+                    m.d.sync += [
+                        full.eq(last_lane),
+                        fill_lane.eq(lane),
+                        fill_last.eq(last_lane),
+                        fill_true.eq(front == label),
+                    ]
+                with m.If(valid[0]):
+                    m.d.sync += [
+                        word[fill_lane].eq(Mux(fill_true, -wrong, store.r_data)),
+                        word_full.eq(fill_last),
+                    ]
+                with m.If(taken):
+                    m.d.sync += [word_full.eq(0), full.eq(0), word.eq(0)]
+                with m.If(self.done):
+                    m.next = "IDLE"
+                with m.If(word_full & beyond(target)):
+                    m.d.comb += self.outside.eq(1)
+                    m.next = "IDLE"
+        return m
