@@ -16,6 +16,9 @@ __all__ = ["sweep"]
 _SHOWN = 20
 """Rows of the front that are printed; all are in the file."""
 
+_PLOTS = 6
+"""Most groups whose front is drawn."""
+
 
 @click.command(
     epilog="\b\nExample, in sweep.toml:\n"
@@ -46,7 +49,7 @@ def sweep(spec: Path, output: Path, workers: int, dask: str | None) -> None:
 
     Results are written as they come: part-*.parquet, one row a design, each number equal to that of
     `eoq cost`. A sweep that was stopped, even by kill -9, goes on with the same command. At the end
-    comes pareto.csv: designs of which none uses less energy, cycles and area.
+    comes pareto.csv: designs of which none uses less energy, cycles and area; and plots of fronts.
     """
     if workers < 1:
         raise InputError(f"--workers must be at least 1, not {workers}")
@@ -75,6 +78,51 @@ def sweep(spec: Path, output: Path, workers: int, dask: str | None) -> None:
         best = run(grid, output, workers=workers, dask=dask, progress=show)
     click.echo(f"{len(grid):,} designs in {output}")
     _print_front(best, output / "pareto.csv")
+    _draw(best, output)
+
+
+def _draw(best: "pd.DataFrame", output: Path) -> None:
+    """Write a plot of the front of the first groups that have cycles, `pareto-1.svg` and so on."""
+    from hwmodel.pareto import GROUP
+    from reports import Table
+    from reports.files import write_files
+    from reports.pareto import pareto
+
+    there = output / "pareto-1.svg"
+    if there.exists() and there.stat().st_mtime >= (output / "pareto.csv").stat().st_mtime:
+        # A finished sweep has nothing left to do.
+        return
+    drawn: dict[str, bytes] = {}
+    for _, group in best.dropna(subset=["cycles"]).groupby(list(GROUP), sort=False):
+        if len(drawn) >= 2 * _PLOTS:
+            break
+        first = group.iloc[0]
+        size = "area_nominal_um2"
+        if group[size].isna().any():
+            continue
+        names = group.apply(
+            lambda row: f"{row['rows']}x{row['columns']}, {row['buffer_bytes'] // 1024} KiB", axis=1
+        )
+        table = Table(
+            key=f"pareto-{len(drawn) // 2 + 1}",
+            title="Pareto front",
+            frame=group.assign(array=names, on_front=True)[
+                ["array", "cycles", "energy_nominal_j", size, "on_front"]
+            ],
+            units={"cycles": "cycles", "energy_nominal_j": "J", size: "um2"},
+            exact=False,
+            labels={"energy_nominal_j": "energy", size: "area"},
+        )
+        figure = pareto(
+            table,
+            key=table.key,
+            title=f"{first['network']}, {first['scheme']}, batch {first['batch']}",
+        )
+        drawn[f"{table.key}.svg"] = figure.svg.encode()
+        drawn[f"{table.key}.png"] = figure.png or b""
+    write_files(output, drawn)
+    if drawn:
+        click.echo(f"plots: {', '.join(name for name in drawn if name.endswith('.svg'))}")
 
 
 def _print_front(best: "pd.DataFrame", path: Path) -> None:

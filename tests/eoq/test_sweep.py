@@ -59,6 +59,8 @@ def whole(tmp_path_factory):
     assert (done.returncode, done.stderr) == (0, "")
     assert "768 designs" in done.stdout
     assert "Pareto front" in done.stdout
+    assert "plots: pareto-1.svg" in done.stdout
+    assert (folder / "out" / "pareto-1.png").read_bytes().startswith(b"\x89PNG")
     return folder / "out"
 
 
