@@ -32,7 +32,7 @@ def spread(model: Model) -> Model:
     rng = np.random.default_rng(RANDOM)
     for layer in model.layers.values():
         for kind, learned in layer.learned.items():
-            reach = {"weight": 40, "bias": 2000, "multiplier": 4000}[kind]
+            reach = {"weight": 20, "bias": 2000, "multiplier": 4000}[kind]
             learned.values += rng.integers(-reach, reach + 1, learned.values.shape)
     return model
 

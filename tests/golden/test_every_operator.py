@@ -81,9 +81,13 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def trained() -> Model:
+    # Later this small network makes few errors, and the rounding of its logits decides which.
+    return after(steps=2)
+
+
+def after(steps: int) -> Model:
     it = build(network(), seed=0)
-    # Few enough that there is still an error to compare.
-    for step in range(6):
+    for step in range(steps):
         it.step(*batch(step), 0)
     return it
 
@@ -118,9 +122,9 @@ def test_gradients_point_where_floating_point_ones_do(trained: Model) -> None:
     assert min(cosines.values()) > 0.95, cosines
 
 
-def test_it_learns(trained: Model) -> None:
+def test_it_learns() -> None:
     codes, labels = batch(2000, 128)
-    predicted = trained.logits(codes)[0].argmax(axis=1)
+    predicted = after(steps=8).logits(codes)[0].argmax(axis=1)
     assert (predicted == labels).mean() > 0.9
 
 

@@ -38,7 +38,7 @@ def test_names():
 
 
 def test_formats_are_what_each_source_says():
-    assert EOQ.format_names == dict.fromkeys("WAEGU", "int8") | {"V": "int16"}
+    assert EOQ.format_names == dict.fromkeys("WAEGUV", "int8")
     assert set(FP32_BN.format_names.values()) == {"fp32"}
     wageubn = scheme("wageubn")
     assert (wageubn.formats["W"].bits, wageubn.formats["W"].kept) == (8, 24)
