@@ -204,8 +204,8 @@ def _normalization(all_costs: Sequence[Costs]) -> Section:
         ),
         caption=f"Batch {first.step.batch}. Our RTL, one element a cycle; area and shortest clock "
         "by eoq synth in osu018 (180 nm, no wires). Latency: cycles from the first element of the "
-        "largest channel (Fixup: of a sample's tensor) to its last result. No value: that unit "
-        "has no backward pass. Seconds: all cycles at the unit's own clock.",
+        "largest channel (Fixup: of a sample's tensor) to its last result. Seconds: all "
+        "cycles at the unit's own clock.",
         units={
             "area_um2": "um2", "delay_ns": "ns", "forward_cycles": "cycles",
             "backward_cycles": "cycles", "latency_cycles": "cycles", "seconds": "s",

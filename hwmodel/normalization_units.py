@@ -12,7 +12,7 @@ passes; Fixup's scalars have one pass and nothing to wait for.
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from golden.network import Layer, Normalization, ScalarBias, ScalarMultiplier
 from golden.schemes import Normalizer
@@ -39,27 +39,27 @@ class Unit(NamedTuple):
 class UnitCost(NamedTuple):
     """What normalisation's unit costs, and for how long one of them is busy in a step.
 
-    Cycles of a direction that has no hardware are None; seconds are those of the cycles there are,
-    at the unit's own shortest clock. `latency_cycles`: of the largest channel (or tensor of a
-    sample), forward, from its first element to its last result.
+    Seconds are those of the cycles at the unit's own shortest clock. `latency_cycles`: of the
+    largest channel (or tensor of a sample), forward, from its first element to its last result.
     """
 
     unit: str
     area_um2: float
     delay_ns: float
     forward_cycles: int
-    backward_cycles: int | None
+    backward_cycles: int
     latency_cycles: int
     seconds: float
     table: str
 
 
-def unit_cycles(unit: str, count: int, *, backward: bool = False) -> int | None:
+def unit_cycles(unit: str, count: int, *, backward: bool = False) -> int:
     """Cycles of one channel of `count` elements (fixup: of one sample's tensor).
 
     bn_fp32: four partial sums go round in an adder, so sums take a multiple of four; mean, then
     variance with root (27) and quotient (29), then the result. bn_wageubn: sum and squares in one
-    pass, then three divisions of 54 bits, a root of 16. bn_range: one pass and two divisions.
+    pass, then three divisions of 54 bits, a root of 16; backward two divisions. bn_range: one pass
+    and two divisions.
     """
     rounds = -(-count // 4) * 4
     if unit == "fixup":
@@ -70,7 +70,9 @@ def unit_cycles(unit: str, count: int, *, backward: bool = False) -> int | None:
         return 1 + 4 + rounds + 16 + (rounds + 8 + 20 + 27 + 29) + 1 + (count + 16)
     if unit == "bn_wageubn":
         divide = 54 + 2
-        return None if backward else 2 * count + 3 * divide + 17 + 16 + 10
+        if backward:
+            return 2 * count + 2 * divide + 15
+        return 2 * count + 3 * divide + 17 + 16 + 10
     if unit == "bn_range":
         divide = 41 + 2
         return 2 * count + 2 * divide + (13 if backward else 15)
@@ -121,16 +123,14 @@ def _pieces(step: Step) -> Iterator[tuple[Layer, int, int]]:
 def unit_cost(step: Step) -> UnitCost:
     """One unit of the step's scheme, and its work."""
     unit = load_units()[_unit_of(step)]
-    forward = latency = 0
-    backward: Any = 0
+    forward = backward = latency = 0
     for layer, count, pieces in _pieces(step):
-        one = unit_cycles(unit.name, count) or 0
+        one = unit_cycles(unit.name, count)
         forward += pieces * one
         latency = max(latency, one)
         if layer.name in step.learned:
-            back = unit_cycles(unit.name, count, backward=True)
-            backward = None if back is None or backward is None else backward + pieces * back
-    cycles = forward + (backward or 0)
+            backward += pieces * unit_cycles(unit.name, count, backward=True)
+    cycles = forward + backward
     return UnitCost(
         unit.name, unit.area.nominal, unit.delay.nominal, forward, backward, latency,
         cycles * unit.delay.nominal * 1e-9, unit.table,
