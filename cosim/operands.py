@@ -15,12 +15,12 @@ from golden.gradients import Gradient, Learned
 from golden.initialization import build
 from golden.layers import Keys, LinearLayer, ProductLayer
 from golden.network import Convolution, Network, Operator
-from golden.randomness import tensor_key
+from golden.randomness import tensor_key, weight_index
 from golden.schemes import SCHEMES
 from golden.training import Model, Trace, draw_number, learning_rate_shift
 from golden.values import Value
 
-__all__ = ["Product", "Quantization", "Step", "Update", "operands"]
+__all__ = ["Product", "Quantization", "Step", "Update", "in_order", "operands"]
 
 _BATCH = 16
 
@@ -49,13 +49,14 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Update:
-    """One weight tensor's update: flat operands, shift and key as in `golden.optimizer`."""
+    """One weight tensor's update: flat operands, shifts and key as in `golden.optimizer`."""
 
     layer: str
     gradient: Integers
     parameter: Integers
     momentum: Integers
     applied: int
+    decay: int
     key: int
 
 
@@ -67,6 +68,11 @@ class Step:
     products: list[Product] = field(default_factory=list)
     quantizations: list[Quantization] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+
+
+def in_order(weights: Integers) -> Integers:
+    """Elements of a weight as hardware has them, by the numbers that they draw random bits for."""
+    return weights.ravel()[np.argsort(weight_index(weights.shape), axis=None)]
 
 
 def operands(network: Network, dataset: Dataset, *, steps: int = 30, seed: int = 0) -> Step:
@@ -100,10 +106,11 @@ def operands(network: Network, dataset: Dataset, *, steps: int = 30, seed: int =
             step.updates.append(
                 Update(
                     name,
-                    trace[f"{name}.backward_weight.weight.G"].ravel().astype(np.int64),
-                    weight.values.ravel(),
-                    weight.momentum.ravel(),
+                    in_order(trace[f"{name}.backward_weight.weight.G"]).astype(np.int64),
+                    in_order(weight.values),
+                    in_order(weight.momentum),
                     weight.rule.applied_shift(0),
+                    weight.rule.decay_bits(k),
                     tensor_key(state, draw_number(number, "weight.U")),
                 )
             )

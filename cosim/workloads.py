@@ -135,7 +135,15 @@ def _update_lane(
     """One lane: every C-th parameter of a weight tensor, in order."""
     lanes = config.columns
     drawn = rng.integers(-_LIMIT, _LIMIT + 1, (3, cycles * lanes))
-    uniform = Update("noise", drawn[0], drawn[1], drawn[2], WEIGHT.applied_shift(0), 0x12345678)
+    uniform = Update(
+        "noise",
+        drawn[0],
+        drawn[1],
+        drawn[2],
+        WEIGHT.applied_shift(0),
+        WEIGHT.decay_bits(0),
+        0x12345678,
+    )
     for phase, updates in (("update", step.updates), ("noise", [uniform])):
         sizes = np.array([float(u.parameter.size) for u in updates])
         parts: list[dict[str, Integers]] = []
@@ -156,7 +164,7 @@ def _beats(tensor: Update, lanes: int, most: int) -> dict[str, Integers]:
     ones = np.ones(len(gradient), dtype=np.int64)
     return {
         "gradient": gradient, "parameter": parameter, "momentum": momentum, "wide": 0 * ones,
-        "applied": tensor.applied * ones, "key": tensor.key * ones,
+        "applied": tensor.applied * ones, "decay": tensor.decay * ones, "key": tensor.key * ones,
         # A draw is ready one step after its index, when it is needed.
         "index": np.arange(len(gradient)) * lanes, "lane": 0 * ones, "take": ones, "enable": ones,
     }  # fmt: skip

@@ -60,7 +60,8 @@ def test_the_element_s_workload_is_products_and_sums(step: Step) -> None:
             weights.append(weight)
             weight = int(b) if take else weight
         a, above = load_.inputs["a_i"], load_.inputs["psum_i"]
-        wanted = above[1:-1] + a[:-2] * np.array(weights)[:-2]
+        # An element adds half its product's range, so that its product is never negative.
+        wanted = above[1:-1] + a[:-2] * np.array(weights)[:-2] + (1 << 15)
         got = signed(outputs["psum_o"], 32)[2:]
         start = load_.settle
         np.testing.assert_array_equal(got[start:], wanted[start:], err_msg=phase)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from cosim.operands import Step, operands
+from cosim.operands import Step, in_order, operands
 from golden.data import load
 from golden.formats import QuantSpec
 from golden.networks import load as load_network
-from golden.optimizer import WEIGHT, update
+from golden.optimizer import WEIGHT, Rate, update
+from golden.training import learning_rate_shift
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,11 @@ def test_quantizations_fill_eight_bits(step: Step) -> None:
 
 def test_every_update_is_golden_s(step: Step) -> None:
     assert len(step.updates) == 8
+    rate = Rate(k=learning_rate_shift(16))
     for each in step.updates:
         assert each.applied == WEIGHT.applied_shift(0)
-        p, v, u = update(each.parameter, each.momentum, each.gradient, 0, WEIGHT, key=each.key)
+        assert each.decay == WEIGHT.decay_bits(rate.k)
+        p, v, u = update(each.parameter, each.momentum, each.gradient, rate, WEIGHT, key=each.key)
         for name, got in (("P", p), ("V", v), ("U", u)):
             wanted = step.trace[f"{each.layer}.update.weight.{name}"]
-            np.testing.assert_array_equal(got, wanted.ravel())
+            np.testing.assert_array_equal(got, in_order(wanted))
