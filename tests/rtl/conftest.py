@@ -140,7 +140,11 @@ def expected_of(job: Job, config: CoreConfig) -> Expected:
             bits = 16 if i.wide else 8
             rule = UpdateRule(width=bits, momentum_width=bits, fraction=i.applied, slower=0,
                               decay=i.decay)  # fmt: skip
-            p, v, u = update(job.x >> 16, job.y, g, Rate(), rule, key=i.key)
+            # Flat: the instruction numbers its elements lane by lane, beat by beat.
+            flat = (array.ravel() for array in (job.x >> 16, job.y, g))
+            p, v, u = (
+                array.reshape(job.x.shape) for array in update(*flat, Rate(), rule, key=i.key)
+            )
             high = p & 0xFFFF if i.wide else (p & 0xFF) << 8 | u & 0xFF
             return (high << 16 | v & 0xFFFF).astype(np.int32).astype(np.int64), 0, 0
         case Loss():
