@@ -9,7 +9,15 @@ import numpy as np
 
 from golden.formats import Integers, bit_length, rounding_shift, saturate
 
-__all__ = ["ERROR_EXPONENT", "EXP_TABLE", "LOGIT_EXPONENT", "RECIPROCAL_TABLE", "softmax_error"]
+__all__ = [
+    "ERROR_EXPONENT",
+    "EXP_TABLE",
+    "LOG2_E",
+    "LOGIT_EXPONENT",
+    "RECIPROCAL_TABLE",
+    "T_MAX",
+    "softmax_error",
+]
 
 LOGIT_EXPONENT = 8
 """Logits are brought to 16 bits with this many fraction bits."""
@@ -25,10 +33,10 @@ _BINS = np.arange(64)
 RECIPROCAL_TABLE = np.rint(2.0**15 / (1 + (_BINS + 0.5) / 64)).astype(np.int64)
 """2**15 / (1 + (i + 1/2)/64): reciprocal of a mantissa's bin centre; 64 words of 15 bits."""
 
-_LOG2_E = 369
+LOG2_E = 369
 """log2(e) * 256, rounded: exp(-d/256) = 2**-(d * 369 / 65536)."""
 
-_T_MAX = 511
+T_MAX = 511
 """Largest table argument: 2**-(511/32) is below the 15th bit."""
 
 
@@ -51,7 +59,7 @@ def softmax_error(logits: Integers, exponent: Integers | int, labels: Integers) 
     shift = np.broadcast_to(np.asarray(exponent) - LOGIT_EXPONENT, (len(logits),))
     z = saturate(rounding_shift(logits, shift[:, None]), 16)
     below_top = z.max(axis=1, keepdims=True) - z
-    t = np.minimum((below_top * _LOG2_E) >> 11, _T_MAX)
+    t = np.minimum((below_top * LOG2_E) >> 11, T_MAX)
     e = EXP_TABLE[t & 31] >> (t >> 5)
     total = e.sum(axis=1)
     # The largest logit alone contributes 2**15, so there are always six bits below the leading one.

@@ -1,28 +1,20 @@
 """`LossUnit`: runs LOSS, the softmax cross-entropy error of one sample: `golden.loss`."""
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from golden.formats import QuantSpec
-from golden.loss import EXP_TABLE, LOGIT_EXPONENT, RECIPROCAL_TABLE
+from golden.loss import LOGIT_EXPONENT
 from rtl.bias_adder import BiasAdder
 from rtl.config import CoreConfig
 from rtl.hierarchy import place
 from rtl.layouts import instruction_layout
 from rtl.memory import Memory
 from rtl.quantizer import Quantizer
+from rtl.softmax import TOTAL_DROPPED, WORD_BITS, SoftmaxStages
 
 __all__ = ["LossUnit"]
-
-_E_BITS = 16
-_LOG2_E = 369
-_T_MAX = 511
-
-
-def _table(words: list[int], bits: int, index: Value) -> Value:
-    """Constant table as logic; 32 to 64 short words are cheaper than a memory."""
-    return Array([C(word, bits) for word in words])[index]
 
 
 class LossUnit(Component):
@@ -73,7 +65,7 @@ class LossUnit(Component):
             platform,
             "store",
             Memory,
-            width=_E_BITS,
+            width=WORD_BITS,
             depth=classes,
             module_name="eoq_loss_buffer",
         )
@@ -87,7 +79,7 @@ class LossUnit(Component):
         valid = Signal(4)
         issue = Signal()
         write = Signal()
-        w_data = Signal(_E_BITS)
+        w_data = Signal(WORD_BITS)
         last_lane = (lane == lanes - 1) | (front == what.count - 1)
         last_back = back == what.count - 1
         m.d.comb += [
@@ -123,37 +115,14 @@ class LossUnit(Component):
             to_z.enable.eq(1),
         ]
 
-        # Walk 2: e = 2**(15 - t/32) and the sum; t = (max - z) * log2(e) in 1/32.
-        s1_d = Signal(16, reset_less=True)
-        s2_t = Signal(9, reset_less=True)
-        s3_e = Signal(_E_BITS, reset_less=True)
-        scaled = (s1_d * _LOG2_E) >> 11
+        # Walks 2 and 3: exponentials and their sum, then probabilities and the wrong classes' sum.
+        m.submodules.softmax = softmax = SoftmaxStages(classes=classes)
         total = Signal(range((classes << 15) + 1))
-        m.d.sync += [
-            s1_d.eq(top - store.r_data.as_signed()),
-            s2_t.eq(Mux(scaled > _T_MAX, _T_MAX, scaled)),
-            s3_e.eq(_table(EXP_TABLE.tolist(), _E_BITS, s2_t[:5]) >> s2_t[5:]),
-        ]
-
-        # Walk 3: p = e / sum by the reciprocal of the sum's mantissa. The largest logit alone
-        # contributes 2**15, so the sum's leading one is bit 15 or higher.
-        top_bit = Signal(range(len(total)))
-        mantissa = Signal(6)
-        for bit in range(15, len(total)):
-            with m.If(total[bit]):
-                m.d.comb += [top_bit.eq(bit), mantissa.eq(total[bit - 6 : bit])]
-        norm_shift = Signal.like(top_bit, reset_less=True)
-        norm_factor = Signal(15, reset_less=True)
-        m.d.sync += [
-            norm_shift.eq(top_bit),
-            norm_factor.eq(_table(RECIPROCAL_TABLE.tolist(), 15, mantissa)),
-        ]
-        s1_product = Signal(_E_BITS + 15, reset_less=True)
-        s2_p = Signal(_E_BITS, reset_less=True)
         wrong = Signal(17)
-        m.d.sync += [
-            s1_product.eq(store.r_data * norm_factor),
-            s2_p.eq(s1_product >> norm_shift),
+        m.d.comb += [
+            softmax.word.eq(store.r_data),
+            softmax.top.eq(top),
+            softmax.total.eq(total >> TOTAL_DROPPED),
         ]
 
         # Walk 4: fill the lanes of a beat, then wait until it is taken.
@@ -187,21 +156,21 @@ class LossUnit(Component):
                 m.d.comb += [
                     issue.eq(front != what.count),
                     write.eq(valid[3]),
-                    w_data.eq(s3_e),
+                    w_data.eq(softmax.exponential),
                 ]
                 with m.If(write):
-                    m.d.sync += total.eq(total + s3_e)
+                    m.d.sync += total.eq(total + softmax.exponential)
                     with m.If(last_back):
                         m.next = "PROBABILITIES"
             with m.State("PROBABILITIES"):
                 m.d.comb += [
                     issue.eq(front != what.count),
                     write.eq(valid[2]),
-                    w_data.eq(s2_p),
+                    w_data.eq(softmax.probability),
                 ]
                 with m.If(write):
                     with m.If(back != what.label):
-                        m.d.sync += wrong.eq(wrong + s2_p)
+                        m.d.sync += wrong.eq(wrong + softmax.probability)
                     with m.If(last_back):
                         m.next = "EMIT"
             with m.State("EMIT"):

@@ -1,11 +1,11 @@
 """`VectorLoss`: softmax cross-entropy error of one sample, `golden.loss`, on results' words."""
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from golden.formats import QuantSpec
-from golden.loss import EXP_TABLE, LOGIT_EXPONENT, RECIPROCAL_TABLE
+from golden.loss import LOGIT_EXPONENT
 from rtl.address_stream import AddressStream
 from rtl.config import CoreConfig
 from rtl.hierarchy import place
@@ -13,20 +13,13 @@ from rtl.layouts import fields_layout
 from rtl.memory import Memory
 from rtl.ports import RESULTS_LATENCY, ResultsRead, ResultsWrite
 from rtl.quantizer import Quantizer, saturate
+from rtl.softmax import TOTAL_DROPPED, WORD_BITS, SoftmaxStages
 from rtl.vector_instructions import SCALAR_BITS, Stride
 
 __all__ = ["VectorLoss"]
 
-_E_BITS = 16
-_LOG2_E = 369
-_T_MAX = 511
 _LOGIT_STEPS = RESULTS_LATENCY + 3
 """From a word's request to its logit in 16 bits: the choice of a lane, and a quantiser."""
-
-
-def _table(words: list[int], bits: int, index: Value) -> Value:
-    """Constant table as logic; 32 to 64 short words are cheaper than a memory."""
-    return Array([C(word, bits) for word in words])[index]
 
 
 class VectorLoss(Component):
@@ -81,7 +74,7 @@ class VectorLoss(Component):
         m = Module()
         lanes, most = self._config.columns, self._config.loss_classes
         words = self._config.results_address_bits
-        store = place(m, platform, "store", Memory, width=_E_BITS, depth=most,
+        store = place(m, platform, "store", Memory, width=WORD_BITS, depth=most,
                       module_name="eoq_loss_buffer")  # fmt: skip
         m.submodules.quantizer = to_z = Quantizer(spec=QuantSpec(width_in=32, width_out=16))
         m.submodules.source = source = AddressStream()
@@ -102,7 +95,7 @@ class VectorLoss(Component):
         lane = Signal(range(lanes))
         valid = Signal(_LOGIT_STEPS)
         issue, write = Signal(), Signal()
-        w_data = Signal(_E_BITS)
+        w_data = Signal(WORD_BITS)
         last_lane = (lane == lanes - 1) | (front == self.classes - 1)
         last_back = back == self.classes - 1
         more = front != self.classes
@@ -137,35 +130,14 @@ class VectorLoss(Component):
             to_z.enable.eq(1),
         ]
 
-        # Walk 2: e = 2**(15 - t/32) and the sum; t = (max - z) * log2(e) in 1/32.
-        s1_d = Signal(16, reset_less=True)
-        s2_t = Signal(9, reset_less=True)
-        s3_e = Signal(_E_BITS, reset_less=True)
-        scaled = (s1_d * _LOG2_E) >> 11
+        # Walks 2 and 3: exponentials and their sum, then probabilities and the wrong classes' sum.
+        m.submodules.softmax = softmax = SoftmaxStages(classes=most)
         total = Signal(range((most << 15) + 1))
-        m.d.sync += [
-            s1_d.eq(top - store.r_data.as_signed()),
-            s2_t.eq(Mux(scaled > _T_MAX, _T_MAX, scaled)),
-            s3_e.eq(_table(EXP_TABLE.tolist(), _E_BITS, s2_t[:5]) >> s2_t[5:]),
-        ]
-
-        # Walk 3: p = e / sum by the reciprocal of the sum's mantissa. The largest logit alone
-        # contributes 2**15, so the sum's leading one is bit 15 or higher.
-        top_bit = Signal(range(len(total)))
-        mantissa = Signal(6)
-        for bit in range(15, len(total)):
-            with m.If(total[bit]):
-                m.d.comb += [top_bit.eq(bit), mantissa.eq(total[bit - 6 : bit])]
-        norm_shift = Signal.like(top_bit, reset_less=True)
-        norm_factor = Signal(15, reset_less=True)
-        s1_product = Signal(_E_BITS + 15, reset_less=True)
-        s2_p = Signal(_E_BITS, reset_less=True)
         wrong = Signal(17)
-        m.d.sync += [
-            norm_shift.eq(top_bit),
-            norm_factor.eq(_table(RECIPROCAL_TABLE.tolist(), 15, mantissa)),
-            s1_product.eq(store.r_data * norm_factor),
-            s2_p.eq(s1_product >> norm_shift),
+        m.d.comb += [
+            softmax.word.eq(store.r_data),
+            softmax.top.eq(top),
+            softmax.total.eq(total >> TOTAL_DROPPED),
         ]
 
         # Walk 4: fill a word's lanes, then wait until it is taken.
@@ -205,16 +177,16 @@ class VectorLoss(Component):
                     m.d.comb += self.outside.eq(1)
                     m.next = "IDLE"
             with m.State("EXPONENTIALS"):
-                m.d.comb += [issue.eq(more), write.eq(valid[3]), w_data.eq(s3_e)]
+                m.d.comb += [issue.eq(more), write.eq(valid[3]), w_data.eq(softmax.exponential)]
                 with m.If(write):
-                    m.d.sync += total.eq(total + s3_e)
+                    m.d.sync += total.eq(total + softmax.exponential)
                     with m.If(last_back):
                         m.next = "PROBABILITIES"
             with m.State("PROBABILITIES"):
-                m.d.comb += [issue.eq(more), write.eq(valid[2]), w_data.eq(s2_p)]
+                m.d.comb += [issue.eq(more), write.eq(valid[2]), w_data.eq(softmax.probability)]
                 with m.If(write):
                     with m.If(back != label):
-                        m.d.sync += wrong.eq(wrong + s2_p)
+                        m.d.sync += wrong.eq(wrong + softmax.probability)
                     with m.If(last_back):
                         m.next = "ERRORS"
             with m.State("ERRORS"):
