@@ -6,6 +6,7 @@ caller's own code, and no text or file is evaluated. Weights are not read. torch
 """
 
 import copy
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,19 +44,15 @@ def import_torch(module: Any, input_shape: Sequence[int], name: str = "") -> Net
     Raises
     ------
     InputError
-        One line: torch is missing, the module cannot be traced, or which part of it has no
-        operator here.
+        One line: it is no module, it cannot be traced, or which part of it has no operator here.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise InputError(
-            f"a PyTorch module requires the package torch (the extra eoqkit[torch]), got: {error}"
-        ) from error
-    if not isinstance(module, torch.nn.Module):
+    # Who has a module has imported torch: without it this is something else.
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(module, torch.nn.Module):
+        extra = "" if torch else " (the extra eoqkit[torch])"
         raise InputError(
             "network must be a built-in name, a path that ends in .onnx, a Network or a "
-            f"torch.nn.Module, not {type(module).__name__}"
+            f"torch.nn.Module{extra}, not {type(module).__name__}"
         )
     name = name or type(module).__name__
     # Refuses a shape that no tensor can have before torch is asked for it.

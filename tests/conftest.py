@@ -1,12 +1,14 @@
-"""What tests of several rooms share: a browser that complains, and a compiled-simulator cache."""
+"""What tests of several rooms share: no skips in CI, a cell library, a browser that complains."""
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+MINI = Path(__file__).parent / "rtl" / "mini.lib"
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = (
@@ -20,6 +22,46 @@ SWITCHES = (
 )
 
 
+CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def _not_in_ci(report: Any) -> Any:
+    """Let what is skipped fail in CI, which installs what any test needs (`.ci/run`)."""
+    if CI and report.skipped and not hasattr(report, "wasxfail"):
+        *_, reason = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped in CI: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Tests and fixtures that skip."""
+    return _not_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """Modules that skip whole."""
+    return _not_in_ci((yield))
+
+
+@pytest.fixture(scope="module")
+def synthesis_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Results of synthesis go to a folder of the module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EOQ_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def mini() -> Any:
+    """Library of a few cells whose every number is known, tests/rtl/mini.lib."""
+    from rtl.cell_library import load_library
+
+    return load_library(MINI)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """Debian's Chromium, driven by playwright."""
@@ -28,10 +70,7 @@ def chromium() -> Iterator[Any]:
 
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        reason = f"none of {', '.join(BROWSERS)} is installed"
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(f"the report's browser test needs Chromium: {reason}")
-        pytest.skip(reason)
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(SWITCHES))
         yield browser

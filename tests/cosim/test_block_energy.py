@@ -1,7 +1,5 @@
 """The gates of single blocks do what RTL and golden do, and what they cost has sense."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,32 +11,21 @@ from golden.errors import CheckError
 from golden.formats import QuantSpec, Rounding
 from golden.networks import load as load_network
 from rtl.blocks import make
-from rtl.cell_library import CellLibrary, load_library
+from rtl.cell_library import CellLibrary
 from rtl.config import CoreConfig
 from rtl.synthesis import synthesize
 
-MINI = Path(__file__).parents[1] / "rtl" / "mini.lib"
 CONFIG = CoreConfig(rows=4, columns=4)
 CYCLES = 150
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> object:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("EOQ_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("synthesis_cache")
 
 
 @pytest.fixture(scope="module")
 def step() -> Step:
     digits = load("digits")
     return operands(load_network("mlp", input_shape=digits.shape, classes=10), digits, steps=4)
-
-
-@pytest.fixture(scope="module")
-def mini() -> CellLibrary:
-    return load_library(MINI)
 
 
 def workloads(block: str, step: Step) -> dict[str, Workload]:

@@ -1,18 +1,15 @@
 """Toggles and energy of small circuits whose every change is known."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from cosim.energy import price
 from cosim.gate_level import Toggles, replay
 from golden.errors import CheckError
-from rtl.cell_library import CellLibrary, load_library
+from rtl.cell_library import CellLibrary
 from rtl.gate_netlist import GateNetlist, flatten
 from rtl.synthesis import synthesize_verilog
-
-MINI = Path(__file__).parents[1] / "rtl" / "mini.lib"
 
 INVERTER = "module inverter(input a, output y); assign y = ~a; endmodule"
 
@@ -25,17 +22,7 @@ endmodule
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> object:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("EOQ_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def mini() -> CellLibrary:
-    return load_library(MINI)
+pytestmark = pytest.mark.usefixtures("synthesis_cache")
 
 
 def gates(text: str, top: str, library: CellLibrary) -> GateNetlist:

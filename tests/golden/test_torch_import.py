@@ -278,5 +278,7 @@ def test_torch_is_not_imported_before_it_is_needed() -> None:
 
 def test_without_torch_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(InputError, match=r"^a PyTorch module requires the package torch \(the ext"):
+    with pytest.raises(
+        InputError, match=r"^network must be .* \(the extra eoqkit\[torch\]\), not object$"
+    ):
         import_torch(object(), (4,))

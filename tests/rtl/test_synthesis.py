@@ -56,17 +56,7 @@ endmodule
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> object:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("EOQ_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def mini() -> CellLibrary:
-    return load_library(MINI)
+pytestmark = pytest.mark.usefixtures("synthesis_cache")
 
 
 def without(cell: str, text: str) -> str:
