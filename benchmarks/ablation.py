@@ -13,16 +13,16 @@ name that is then renamed: what is killed continues.
 """
 
 import argparse
-import csv
 import statistics
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from row_table import read, write
 
 from golden import data, networks, trainer
 from golden.errors import InputError
@@ -100,29 +100,6 @@ def train(row: Row) -> Row:
     )  # fmt: skip
 
 
-def read() -> dict[tuple, Row]:
-    """Rows of the table by the run they are of."""
-    if not TABLE.exists():
-        return {}
-    kinds = {name: field.type for name, field in Row.__dataclass_fields__.items()}
-    with TABLE.open(newline="") as file:
-        rows = [
-            Row(**{name: kinds[name](text) for name, text in record.items()})
-            for record in csv.DictReader(file)
-        ]
-    return {row.key: row for row in rows}
-
-
-def write(rows: Iterable[Row]) -> None:
-    """Write the table, sorted, by way of a temporary name."""
-    temporary = TABLE.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(Row.__dataclass_fields__), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in sorted(rows, key=lambda row: row.key))
-    temporary.replace(TABLE)
-
-
 def markdown(rows: Iterable[Row]) -> str:
     """One table a setting: mean and standard error, the difference to the recipe, the cost."""
     from variants import VARIANTS
@@ -193,15 +170,15 @@ def main() -> None:
             for run in range(options.runs)
             for name in wanted
         ]
-        missing = [row for row in plan if row.key not in read()]
+        missing = [row for row in plan if row.key not in read(TABLE, Row)]
         print(f"{len(missing)} of {len(plan)} runs to train", flush=True)
         with ProcessPoolExecutor(options.workers, max_tasks_per_child=1) as pool:
             for future in as_completed([pool.submit(train, row) for row in missing]):
                 row = future.result()
                 # Read again: another process may have added rows in the meantime.
-                write((read() | {row.key: row}).values())
+                write(TABLE, Row, (read(TABLE, Row) | {row.key: row}).values())
                 print(f"{row.variant} run {row.run}: {100 * row.accuracy:.2f} %", flush=True)
-    print(markdown(read().values()))
+    print(markdown(read(TABLE, Row).values()))
 
 
 if __name__ == "__main__":

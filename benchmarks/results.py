@@ -12,14 +12,15 @@ validation images, and the test part is read once a run, after the last epoch.
 """
 
 import argparse
-import csv
 import os
 import statistics
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from row_table import read, write
 
 # One thread a process: results do not depend on it, and two rows at a time fill two cores.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -68,7 +69,7 @@ class Row:
     parameters_sha256: str = ""
 
     @property
-    def run(self) -> tuple:
+    def key(self) -> tuple:
         """What names the run, without its outcome."""
         return (
             self.data, self.images, self.network, self.batch, self.epochs, self.scheme, self.seed
@@ -107,6 +108,7 @@ def plan() -> list[Row]:
 def train(row: Row) -> Row:
     """Train one row."""
     from golden import data, networks, trainer
+    from golden.errors import InputError
 
     dataset = data.load(row.data)
     if row.images < len(dataset.train):
@@ -119,7 +121,7 @@ def train(row: Row) -> Row:
         outcome = trainer.train(
             network, dataset, scheme=row.scheme, epochs=row.epochs, batch=row.batch, seed=row.seed
         )
-    except trainer.InputError as error:
+    except InputError as error:
         if "finite" not in str(error):
             raise
         # A float scheme ran away: that is a result, and has no accuracy.
@@ -132,34 +134,10 @@ def train(row: Row) -> Row:
     )
 
 
-def read() -> dict[tuple, Row]:
-    """Rows of the table by the run they are of."""
-    if not TABLE.exists():
-        return {}
-    kinds = {name: field.type for name, field in Row.__dataclass_fields__.items()}
-    with TABLE.open(newline="") as file:
-        rows = [
-            Row(**{name: kinds[name](text) for name, text in record.items()})
-            for record in csv.DictReader(file)
-        ]
-    return {row.run: row for row in rows}
-
-
-def write(rows: Iterable[Row]) -> None:
-    """Write the table, sorted, by way of a temporary name."""
-    ordered = sorted(rows, key=lambda row: row.run)
-    temporary = TABLE.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(Row.__dataclass_fields__), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in ordered)
-    temporary.replace(TABLE)
-
-
 def markdown(rows: Iterable[Row]) -> str:
     """Mean and standard error of the test accuracy, one table a network and part of a data set."""
     tables: dict[tuple, dict[tuple, list[Row]]] = {}
-    for row in sorted(rows, key=lambda row: row.run):
+    for row in sorted(rows, key=lambda row: row.key):
         table = tables.setdefault((row.data, row.images, row.network), {})
         table.setdefault((row.scheme, row.batch, row.epochs), []).append(row)
     lines = []
@@ -200,7 +178,7 @@ def main() -> None:
                        ("seed", int), ("images", int)):  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, action="append")
     options = parser.parse_args()
-    known = read()
+    known = read(TABLE, Row)
     if options.only_print:
         print(markdown(known.values()))
         return
@@ -209,7 +187,7 @@ def main() -> None:
         if all(getattr(row, name) in wanted
                for name in ("data", "network", "scheme", "batch", "seed", "images")
                if (wanted := getattr(options, name)))
-        and (options.again == (row.run in known))
+        and (options.again == (row.key in known))
     ]  # fmt: skip
     print(f"{len(chosen)} rows to train, {len(known)} in {TABLE.name}", flush=True)
     different = 0
@@ -219,13 +197,13 @@ def main() -> None:
             line = (f"{row.data} {row.images} {row.network} {row.scheme} batch {row.batch} seed "
                     f"{row.seed}: test {100 * row.test_accuracy:.2f} %")  # fmt: skip
             if options.again:
-                same = known[row.run].outcome == row.outcome
+                same = known[row.key].outcome == row.outcome
                 different += not same
-                line += " as in the table" if same else f", the table has {known[row.run]}"
+                line += " as in the table" if same else f", the table has {known[row.key]}"
             else:
                 # Read again: another process may have added rows in the meantime.
-                known = read() | {row.run: row}
-                write(known.values())
+                known = read(TABLE, Row) | {row.key: row}
+                write(TABLE, Row, known.values())
             print(line, flush=True)
     if not options.again:
         print(markdown(known.values()))

@@ -14,7 +14,7 @@ from golden.layers import IntegerLayer, MultiplierLayer
 from golden.network import AveragePool, GlobalAveragePool, Layer
 from golden.training import Model
 from golden.values import Value
-from golden.windows import Windows
+from golden.windows import PoolingWindows
 
 __all__ = ["dequantized"]
 
@@ -79,7 +79,7 @@ class _ShiftedWindows(FloatLayer):
     def forward(self, inputs: Sequence[Floats], training: bool) -> Floats:
         """Average."""
         (x,) = inputs
-        self._windows = Windows(self._operator, *x.shape[2:])
+        self._windows = PoolingWindows(self._operator, *x.shape[2:])
         planes = self._windows.pad(x)
         first, *others = (planes[tap] for tap in self._windows.taps())
         return sum(others, start=first) / self._divisor

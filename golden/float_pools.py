@@ -8,7 +8,7 @@ import numpy as np
 
 from golden.float_layers import FloatLayer, Floats
 from golden.network import AveragePool, MaxPool
-from golden.windows import Windows, first_largest
+from golden.windows import PoolingWindows, first_largest
 
 __all__ = ["GlobalAverageLayer", "GlobalMaxLayer", "WindowAverageLayer", "WindowMaxLayer"]
 
@@ -53,7 +53,7 @@ class _WindowLayer(FloatLayer):
         self._taps = math.prod(operator.kernel)
 
     def _start(self, x: Floats) -> None:
-        self._windows = Windows(self._operator, *x.shape[2:])
+        self._windows = PoolingWindows(self._operator, *x.shape[2:])
 
     def _scatter(self, parts: Iterable[Floats], like: Floats) -> Floats:
         """Sum of the taps' parts, where they came from."""

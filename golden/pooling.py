@@ -14,7 +14,7 @@ from golden.formats import Integers
 from golden.layers import IntegerLayer
 from golden.network import AveragePool, MaxPool
 from golden.values import Value
-from golden.windows import Windows, first_largest, overlaps
+from golden.windows import PoolingWindows, first_largest, overlaps
 
 __all__ = [
     "MAX_TAPS",
@@ -41,7 +41,7 @@ def sum_taps(taps: Iterable[Integers]) -> NDArray[np.int32]:
     return total
 
 
-def scatter(windows: Windows, error: Value, place: Integers | None, shift: int = 0) -> Value:
+def scatter(windows: PoolingWindows, error: Value, place: Integers | None, shift: int = 0) -> Value:
     """Error of a pooling's input: each window's at the tap in `place`, or at all of its taps.
 
     Where windows overlap an element gets the sum, 32 bits; otherwise codes stay codes. `shift` is
@@ -69,7 +69,7 @@ class _WindowLayer(IntegerLayer):
                              f"for 32-bit sums, not {taps}")  # fmt: skip
 
     def _padded(self, value: Value, fill: int) -> Iterable[Integers]:
-        self._windows = Windows(self._operator, *value.integers.shape[2:])
+        self._windows = PoolingWindows(self._operator, *value.integers.shape[2:])
         padded = self._windows.pad(value.integers, fill)
         return [padded[tap] for tap in self._windows.taps()]
 
@@ -83,7 +83,7 @@ class MaxPoolLayer(_WindowLayer):
 
     def __init__(self, name: str, operator: MaxPool, height: int, width: int) -> None:
         super().__init__(name, operator)
-        if Windows(operator, height, width).has_empty():
+        if PoolingWindows(operator, height, width).has_empty():
             raise InputError(f"layer {name!r}: every window must reach the input, which is "
                              f"{height}x{width}, and one lies in the padding")  # fmt: skip
 

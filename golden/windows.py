@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from golden.network import AveragePool, MaxPool
 
-__all__ = ["Tap", "Windows", "first_largest", "overlaps"]
+__all__ = ["PoolingWindows", "Tap", "first_largest", "overlaps"]
 
 Tap = tuple[slice, ...]
 """Indexes (samples, channels, height, width)."""
@@ -43,7 +43,7 @@ def first_largest(taps: Iterable[NDArray]) -> tuple[NDArray, NDArray[np.unsigned
 
 
 @dataclass(frozen=True)
-class Windows:
+class PoolingWindows:
     """The geometry of one pooling operator on planes of one size.
 
     Parameters

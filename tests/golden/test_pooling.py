@@ -12,7 +12,7 @@ from golden.layers import MeanLayer
 from golden.network import AveragePool, MaxPool
 from golden.pooling import MAX_TAPS, AveragePoolLayer, GlobalMaxLayer, MaxPoolLayer
 from golden.values import Value
-from golden.windows import Windows, overlaps
+from golden.windows import PoolingWindows, overlaps
 
 SHAPE = (2, 3, 6, 5)
 EXPONENT = np.array([4, -3])
@@ -165,10 +165,10 @@ def test_a_global_maximum(dtype: type) -> None:
 
 
 def test_a_window_in_the_padding_is_found() -> None:
-    assert Windows(MaxPool((2, 2), padding=(2, 0, 0, 0)), 4, 4).has_empty()
-    assert not Windows(MaxPool((3, 2), padding=(2, 0, 0, 1)), 4, 4).has_empty()
+    assert PoolingWindows(MaxPool((2, 2), padding=(2, 0, 0, 0)), 4, 4).has_empty()
+    assert not PoolingWindows(MaxPool((3, 2), padding=(2, 0, 0, 1)), 4, 4).has_empty()
     # Two taps around a plane of one.
-    assert Windows(MaxPool((2, 1), padding=(1, 0, 1, 0), dilation=(2, 1)), 1, 1).has_empty()
+    assert PoolingWindows(MaxPool((2, 1), padding=(1, 0, 1, 0), dilation=(2, 1)), 1, 1).has_empty()
 
 
 @pytest.mark.parametrize("sign", [1, -1])
