@@ -7,7 +7,6 @@ from golden.dropout import DropoutLayer
 from golden.layers import (
     AddLayer,
     IntegerLayer,
-    MeanLayer,
     RectifierLayer,
     ReshapeLayer,
     ShortcutLayer,
@@ -29,7 +28,7 @@ from golden.network import (
     Pad,
     Reshape,
 )
-from golden.pooling import AveragePoolLayer, GlobalMaxLayer, MaxPoolLayer
+from golden.pooling import AveragePoolLayer, GlobalMaxLayer, MaxPoolLayer, MeanLayer
 
 __all__ = ["fixed_layer"]
 
@@ -60,7 +59,7 @@ def fixed_layer(layer: Layer) -> IntegerLayer | None:
 def _pool(layer: Layer) -> IntegerLayer | None:
     match layer.operator:
         case GlobalAveragePool():
-            return MeanLayer(layer.name)
+            return MeanLayer(layer.name, layer.input_shapes[0][1:])
         case GlobalMaxPool():
             return GlobalMaxLayer(layer.name)
         case (AveragePool() | MaxPool()) as o if o.kernel == (1, 1) and not any(o.padding):

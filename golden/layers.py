@@ -26,7 +26,6 @@ __all__ = [
     "BiasLayer",
     "IntegerLayer",
     "LinearLayer",
-    "MeanLayer",
     "MultiplierLayer",
     "RectifierLayer",
     "ReshapeLayer",
@@ -294,28 +293,6 @@ class AddLayer(IntegerLayer):
     def backward(self, error: Value) -> list[Value]:
         """Return the same error for each."""
         return [error] * self._inputs
-
-
-class MeanLayer(IntegerLayer):
-    """Global average pooling: a sum, and the division by the next power of two in the exponent.
-
-    Dividing by 2**ceil(log2(positions)) instead of the number of positions is our choice: there is
-    no divider, and the classifier's weights take up the constant.
-    """
-
-    def forward(self, inputs: Sequence[Value]) -> Value:
-        """Sum over height and width."""
-        (value,) = inputs
-        self._shape = value.integers.shape
-        self._shift = int(np.prod(self._shape[2:]) - 1).bit_length()
-        total = value.integers.sum(axis=(2, 3), keepdims=True, dtype=np.int64)
-        return Value(saturate(total, 32).astype(np.int32), value.exponent + self._shift)
-
-    def backward(self, error: Value) -> list[Value]:
-        """Spread over the positions."""
-        spread = np.broadcast_to(error.integers, self._shape)
-        exponent = error.exponent + self._shift
-        return [Value(spread, exponent, error.is_codes, error.magnitude)]
 
 
 class ReshapeLayer(IntegerLayer):

@@ -4,6 +4,7 @@ Bounds: a window of k codes sums to at most 127 k, and an element that lies in s
 the sum of at most k errors, 127 k again: within 32 bits for k up to 16,909,320. Source: our choice.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "AveragePoolLayer",
     "GlobalMaxLayer",
     "MaxPoolLayer",
+    "MeanLayer",
     "scatter",
     "sum_taps",
 ]
@@ -57,16 +59,19 @@ def scatter(windows: PoolingWindows, error: Value, place: Integers | None, shift
     return Value(padded[windows.inside], error.exponent + shift, codes)
 
 
+def _check_taps(name: str, taps: int) -> None:
+    if taps > MAX_TAPS:
+        raise InputError(f"layer {name!r}: a window must have at most {MAX_TAPS} positions "
+                         f"for 32-bit sums, not {taps}")  # fmt: skip
+
+
 class _WindowLayer(IntegerLayer):
     needs_codes = True
 
     def __init__(self, name: str, operator: MaxPool | AveragePool) -> None:
         super().__init__(name)
         self._operator = operator
-        taps = operator.kernel[0] * operator.kernel[1]
-        if taps > MAX_TAPS:
-            raise InputError(f"layer {name!r}: a window must have at most {MAX_TAPS} positions "
-                             f"for 32-bit sums, not {taps}")  # fmt: skip
+        _check_taps(name, math.prod(operator.kernel))
 
     def _padded(self, value: Value, fill: int) -> Iterable[Integers]:
         self._windows = PoolingWindows(self._operator, *value.integers.shape[2:])
@@ -101,7 +106,7 @@ class MaxPoolLayer(_WindowLayer):
 class AveragePoolLayer(_WindowLayer):
     """Mean over a window: a sum, and the division by the next power of two in the exponent.
 
-    As in `golden.layers.MeanLayer` there is no divider: k positions are divided by
+    As in `MeanLayer` there is no divider: k positions are divided by
     2**ceil(log2(k)), a window at the border by the same, its padding being zeros. So a 2x2 mean is
     exact and a 3x3 one is 9/16 of the mean, which the weights behind it take up.
     """
@@ -140,3 +145,33 @@ class GlobalMaxLayer(IntegerLayer):
         flat = np.zeros(shape, dtype=error.integers.dtype)
         np.put_along_axis(flat, self._place, error.integers[..., 0], axis=2)
         return [Value(flat.reshape(self._shape), error.exponent, error.is_codes)]
+
+
+class MeanLayer(IntegerLayer):
+    """Global average pooling: a sum of codes, and the division by the next power of two in the
+    exponent.
+
+    Dividing by 2**ceil(log2(positions)) instead of the number of positions is our choice: there is
+    no divider, and the classifier's weights take up the constant.
+    """
+
+    needs_codes = True
+
+    def __init__(self, name: str, plane: Sequence[int]) -> None:
+        super().__init__(name)
+        positions = math.prod(plane)
+        _check_taps(name, positions)
+        self._shift = (positions - 1).bit_length()
+
+    def forward(self, inputs: Sequence[Value]) -> Value:
+        """Sum over height and width: 32 bits."""
+        (value,) = inputs
+        self._shape = value.integers.shape
+        total = value.integers.sum(axis=(2, 3), keepdims=True, dtype=np.int32)
+        return Value(total, value.exponent + self._shift)
+
+    def backward(self, error: Value) -> list[Value]:
+        """Spread over the positions."""
+        spread = np.broadcast_to(error.integers, self._shape)
+        exponent = error.exponent + self._shift
+        return [Value(spread, exponent, error.is_codes, error.magnitude)]

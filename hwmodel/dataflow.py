@@ -38,6 +38,7 @@ _NEEDS_CODES = (
     Concat,
     Convolution,
     Dropout,
+    GlobalAveragePool,
     GlobalMaxPool,
     Linear,
     MaxPool,

@@ -9,7 +9,6 @@ from golden.network import (
     ChannelShuffle,
     Dropout,
     Flatten,
-    GlobalAveragePool,
     GlobalMaxPool,
     Layer,
     LocalResponseNormalization,
@@ -77,8 +76,8 @@ class Storage:
             return False
         if isinstance(layer.operator, MULTIPLIERS):
             return self.step.conventions.fused_scalars and isinstance(only, (Add, *CARRIERS))
-        # A mean is summed while the tensor passes by. Maxima are codes, and are stored as such.
-        return isinstance(only, (*CARRIERS, GlobalAveragePool)) and not isinstance(
+        # Maxima are codes, and are stored as such.
+        return isinstance(only, CARRIERS) and not isinstance(
             layer.operator, MaxPool | GlobalMaxPool
         )
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from golden.errors import InputError
 from golden.float_pools import GlobalMaxLayer as FloatGlobalMax
 from golden.float_pools import WindowMaxLayer
-from golden.layers import MeanLayer
 from golden.network import AveragePool, MaxPool
-from golden.pooling import MAX_TAPS, AveragePoolLayer, GlobalMaxLayer, MaxPoolLayer
+from golden.pooling import MAX_TAPS, AveragePoolLayer, GlobalMaxLayer, MaxPoolLayer, MeanLayer
 from golden.values import Value
 from golden.windows import PoolingWindows, overlaps
 
@@ -172,15 +171,20 @@ def test_a_window_in_the_padding_is_found() -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_mean_of_a_plane_saturates_at_32_bits(sign: int) -> None:
-    top = (1 << 31) - 1
-    plane = np.full((1, 2, 3, 1), sign * top, np.int32)
+def test_the_mean_sums_a_plane_of_codes(sign: int) -> None:
+    plane = np.full((1, 2, 3, 1), sign * 127, np.int8)
     plane[0, 1] = [[5], [-5], [1]]
-    layer = MeanLayer("m")
-    out = layer.forward([Value(plane, np.array([7]))])
-    assert out.integers[:, :, 0, 0].tolist() == [[sign * top, 1]]
+    layer = MeanLayer("m", (3, 1))
+    out = layer.forward([Value(plane, np.array([7]), is_codes=True)])
+    assert out.integers[:, :, 0, 0].tolist() == [[sign * 381, 1]]
+    assert not out.is_codes
     assert out.exponent.tolist() == [9]
     (below,) = layer.backward(Value(np.full((1, 2, 1, 1), 127, np.int8), np.array([3]), True))
     assert below.integers.shape == plane.shape
     assert (below.integers == 127).all()
     assert below.exponent.tolist() == [5]
+
+
+def test_a_mean_of_too_many_positions_is_refused() -> None:
+    with pytest.raises(InputError, match=f"'m': a window must have at most {MAX_TAPS} positions"):
+        MeanLayer("m", (MAX_TAPS, 2))
