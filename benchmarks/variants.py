@@ -294,8 +294,11 @@ def _own_exponent(magnitude: bool) -> Iterator[None]:
 
 
 def _rule(**changes: int) -> Context:
-    """Another rule for weights."""
-    weight = dataclasses.replace(golden.optimizer.WEIGHT, **changes)
+    """Another rule for weights, with the recipe's weight decay if it names none."""
+    weight = golden.optimizer.WEIGHT
+    # It is in steps of the momentum.
+    same = weight.decay + weight.fraction - changes.get("fraction", weight.fraction)
+    weight = dataclasses.replace(weight, **{"decay": same} | changes)
     return patch.object(golden.initialization, "WEIGHT", weight)
 
 
@@ -311,9 +314,10 @@ def _decaying_momentum(width: int, fraction: int) -> Iterator[None]:
         decay = rounding_shift(momentum, MOMENTUM_SHIFT, draw(key ^ 0x55555555, index))
         bits = rule.decay_bits(rate.k)
         random = draw(key, index)
-        threshold = random & ((1 << bits) - 1)
-        shrink = np.where(np.abs(parameter) > threshold, np.sign(parameter), 0) if bits else 0
-        v = saturate(momentum - decay + gradient + shrink, rule.momentum_width)
+        if bits:
+            gradient = gradient + rounding_shift(parameter, bits, random)
+            gradient = saturate(gradient, rule.momentum_width)
+        v = saturate(momentum - decay + gradient, rule.momentum_width)
         shift = rule.applied_shift(rate.halvings) + MOMENTUM_SHIFT
         u = saturate(rounding_shift(v, shift, random), rule.width)
         return saturate(parameter - u, rule.width), v, u
@@ -472,7 +476,7 @@ VARIANTS = {
     "momentum-3/4": Variant("momentum", "none", lambda: _momentum(2, 4)),
     "momentum-fraction-3": Variant("momentum", "none", lambda: _rule(fraction=3)),
     "no-weight-decay": Variant(
-        "momentum", "one comparator a lane fewer", lambda: _rule(decay=0)
+        "momentum", "one pass of the update's rounding fewer", lambda: _rule(decay=0)
     ),
     "weight-decay-2**-12": Variant("momentum", "none", lambda: _rule(decay=8)),
     "loss-squared-hinge": Variant("loss", "no tables, no multiplier", lambda: patch.object(

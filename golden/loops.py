@@ -348,14 +348,10 @@ def update(
     """`golden.optimizer.update` on vectors, numbered by `index`."""
     for i in range(parameter.size):
         random = _draw(key, index[i])
-        v = np.int64(momentum[i]) + np.int64(gradient[i])
+        g = np.int64(gradient[i])
         if decay:
-            threshold = random & ((1 << decay) - 1)
-            if parameter[i] > threshold:
-                v += 1
-            elif -parameter[i] > threshold:
-                v -= 1
-        v = _clip(v, momentum_limit)
+            g = _clip(g + _stochastic(np.int32(parameter[i]), decay, random), momentum_limit)
+        v = _clip(np.int64(momentum[i]) + g, momentum_limit)
         u = _clip(_stochastic(np.int32(v), applied + handed, random), limit)
         step[i] = u
         new_momentum[i] = _clip(np.int64(v) - (np.int64(u) << applied), momentum_limit)

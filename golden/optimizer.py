@@ -12,8 +12,6 @@ errors of the update do not add up over the steps as they do when the momentum d
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from golden.acceleration import compiled
 from golden.formats import Integers, rounding_shift, saturate
 from golden.randomness import draw, weight_index
@@ -59,7 +57,7 @@ class UpdateRule:
         return self.fraction + halvings
 
     def decay_bits(self, k: int) -> int:
-        """Random bits that a parameter is compared with, 1 to 15; 0 where nothing decays.
+        """Right shift that makes a parameter its decay, 1 to 15; 0 where nothing decays.
 
         The decay is one of the gradient's terms, so it gets the batch's shift as the gradient does.
         """
@@ -102,11 +100,12 @@ def update(
     *,
     key: int,
 ) -> tuple[Integers, Integers, Integers]:
-    """V' = V + G + D, U = SRSH(V', a + 3), V = V' - (U << a), P = P - U, all saturating.
+    """V' = V + G', U = SRSH(V', a + 3), V = V' - (U << a), P = P - U, all saturating.
 
-    D is weight decay: the sign of P, where |P| is above as many bits of U's draw as
-    `UpdateRule.decay_bits` says; its mean is P * 2**-bits. It costs a comparator and no draw, and
-    that one draw serves both does no harm: what U rounds away stays in V.
+    G' = G + D, saturated to the momentum's bits: a gradient again. D is weight decay, SRSH(P, b)
+    with b from `UpdateRule.decay_bits`, in the mean 2**-b of P: one more pass of the datapath that
+    rounds U, with U's draw. That one draw rounds both makes D and U correlated but biases nothing:
+    what U rounds away stays in V.
 
     Parameters
     ----------
@@ -129,11 +128,10 @@ def update(
         p, v, u = loops.update(parameter, momentum, gradient, shifts, widths, key)
         return p, v, u
     random = draw(key, weight_index(parameter.shape))
-    v = momentum + gradient
     if bits:
-        threshold = random & ((1 << bits) - 1)
-        v = v + (parameter > threshold) - (-parameter > threshold).astype(np.int32)
-    v = saturate(v, rule.momentum_width)
+        gradient = gradient + rounding_shift(parameter, bits, random)
+        gradient = saturate(gradient, rule.momentum_width)
+    v = saturate(momentum + gradient, rule.momentum_width)
     u = saturate(rounding_shift(v, applied + MOMENTUM_SHIFT, random), rule.width)
     v = saturate(v - (u << applied), rule.momentum_width)
     return saturate(parameter - u, rule.width), v, u

@@ -2,10 +2,10 @@
 
 EOQ (`golden.optimizer.update`): the gradient added to the momentum, saturated; the update's shift,
 draw and saturation; what the momentum loses by it (shift, addition, saturation); the parameter's
-addition and saturation; in 8 bits for weights, in 16 for scalars. Weights also decay: a compare
-with the draw and an addition. WAGEUBN: momentum by a multiplication and an addition, rounded to its
-grid; learning rate by a multiplication, rounded; an addition, a clip. Range BN, FP32 and layers
-left in fp32: 2 multiplications and 2 additions (SGD with momentum).
+addition and saturation; in 8 bits for weights, in 16 for scalars. Weights also decay: a shift with
+the same draw, an addition to the gradient and a saturation. WAGEUBN: momentum by a multiplication
+and an addition, rounded to its grid; learning rate by a multiplication, rounded; an addition, a
+clip. Range BN, FP32 and layers left in fp32: 2 multiplications and 2 additions (SGD with momentum).
 """
 
 import math
@@ -20,7 +20,7 @@ __all__ = ["parameter_formats", "update_operations"]
 PHASE = "update"
 
 _EOQ = {"shift": 2, "add": 3, "compare": 4}
-_EOQ_DECAY = {"add": 1, "compare": 1}
+_EOQ_DECAY = {"shift": 1, "add": 1, "compare": 1}
 _WAGEUBN = {
     ("multiply", "int16"): 2,
     ("add", "int16"): 1,

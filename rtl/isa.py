@@ -249,10 +249,9 @@ class Update(Instruction):
     ----------
     applied:
         Fraction bits a of the momentum, 0 to 7: u = SRSH(w, a + 3), v' = w - (u << a) with
-        w = v + g + d.
+        w = v + SAT(g + d).
     decay:
-        0 to 15: d is the parameter's sign where its magnitude is above so many bits of the draw,
-        else 0; with 0 bits d is 0.
+        0 to 15: d = SRSH(p, decay) with u's draw; with 0 d is 0.
     key, index:
         Key of the draw an element makes, and the index of the first element.
     wide:

@@ -4,12 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from golden.formats import QuantSpec, Rounding
+from golden.formats import RANDOM_BITS, QuantSpec, Rounding
 from golden.optimizer import MOMENTUM_SHIFT
 from rtl.config import CoreConfig
 from rtl.hierarchy import SharedComponent, place
 from rtl.layouts import instruction_layout
-from rtl.quantizer import Quantizer, saturate
+from rtl.quantizer import Quantizer, round_off, saturate
 from rtl.random import RandomDraw
 
 __all__ = ["UpdateLane", "UpdateUnit"]
@@ -20,8 +20,8 @@ _STEPS = 4
 class UpdateLane(SharedComponent):
     """One lane; no control. Four steps from operands to result.
 
-    Step 1 adds gradient and weight decay to the momentum, steps 2 and 3 round the update, step 4
-    takes it out of the momentum and puts it into the parameter.
+    Step 1 rounds the weight decay, adds it to the gradient and both to the momentum; steps 2 and 3
+    round the update; step 4 takes it out of the momentum and puts it into the parameter.
 
     Members
     -------
@@ -55,21 +55,16 @@ class UpdateLane(SharedComponent):
     o: Out(32)
 
     def elaborate(self, platform: object) -> Module:
-        """One quantiser between two saturating sums."""
+        """One quantiser between saturating sums."""
         m = Module()
         m.submodules.draw = draw = RandomDraw()
         spec = QuantSpec(width_in=16, width_out=16, rounding=Rounding.STOCHASTIC)
         m.submodules.scale = scale = Quantizer(spec=spec)
 
-        # The parameter's sign, where its magnitude is above the draw's low bits.
-        threshold = draw.o & ((1 << self.decay) - 1)[:16]
-        decays = self.decay.any()
-        up, down = Signal(), Signal()
-        m.d.comb += [
-            up.eq(decays & (self.parameter > threshold)),
-            down.eq(decays & (-self.parameter > threshold)),
-        ]
-        total = self.momentum + self.gradient + up - down
+        # The rounding is that of the update, draw included; without it there is no decay.
+        lost = (self.parameter << RANDOM_BITS) >> self.decay
+        gradient = self.gradient + Mux(self.decay.any(), round_off(lost, draw.o), 0)
+        total = self.momentum + Mux(self.wide, saturate(gradient, 16), saturate(gradient, 8))
         s1_random = Signal(16, reset_less=True)
         s1_v = Signal(signed(16), reset_less=True)
         m.d.comb += [

@@ -82,9 +82,8 @@ class Executor:
         p = operands.x >> 16
         width = 16 if u.wide else 8
         random = draw(u.key, index)
-        threshold = random & ((1 << u.decay) - 1)
-        decay = np.where(np.abs(p) > threshold, np.sign(p), 0) if u.decay else 0
-        v = saturate(operands.y + g + decay, width)
+        decay = rounding_shift(p, u.decay, random) if u.decay else 0
+        v = saturate(operands.y + saturate(g + decay, width), width)
         shift = u.applied + MOMENTUM_SHIFT
         step = saturate(rounding_shift(v, shift, random), width)
         v = saturate(v - (step << u.applied), width)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from golden.optimizer import MAX_HALVINGS, MOMENTUM_SHIFT, SCALAR, WEIGHT, Rate, UpdateRule, update
+from golden.randomness import draw, weight_index
 
 PLAIN = replace(WEIGHT, decay=0)
 RULES = pytest.mark.parametrize("rule", [PLAIN, SCALAR], ids=["weight", "scalar"])
@@ -86,6 +87,38 @@ def test_weights_decay_towards_zero_at_the_rate_of_the_gradient(k: int) -> None:
     expected = weight[::20000] / 2.0 ** (WEIGHT.decay + k)
     np.testing.assert_allclose(means, expected, atol=0.012)
     assert means[2] == 0
+
+
+@pytest.mark.parametrize("k", [0, 4, 9])
+def test_decay_against_the_equations(k: int) -> None:
+    """Every weight with gradients and momenta at and within saturation."""
+    p, g, v = (
+        x.ravel()
+        for x in np.meshgrid(np.arange(-127, 128), [-127, -126, -1, 0, 60, 127], [-127, 0, 5, 127])
+    )
+    key, bits, a = 11, min(WEIGHT.decay + k, 15), WEIGHT.applied_shift(0)
+    random = draw(key, weight_index(p.shape)).astype(np.int64)
+    decay = (p * 2 ** (16 - bits) + random) // 2**16
+    total = np.clip(v + np.clip(g + decay, -127, 127), -127, 127)
+    u = (total * 2 ** (16 - a - MOMENTUM_SHIFT) + random) // 2**16
+    new, left, given = update(p, v, g, Rate(k=k), WEIGHT, key=key)
+    np.testing.assert_array_equal(given, u)
+    np.testing.assert_array_equal(left, np.clip(total - u * 2**a, -127, 127))
+    np.testing.assert_array_equal(new, np.clip(p - u, -127, 127))
+
+
+def test_one_draw_for_decay_and_update_biases_no_weight() -> None:
+    """Weights without a gradient shrink as fast as decay alone has it, over many steps."""
+    start = np.repeat([-127, -60, 60, 127], 5000)
+    p, v = start, np.zeros_like(start)
+    steps = 1000
+    for step in range(steps):
+        p, v, _ = update(p, v, np.zeros_like(p), Rate(), WEIGHT, key=step)
+    a = WEIGHT.applied_shift(0)
+    # The momentum still holds what it has not handed over.
+    left = (p - v / 2**a).reshape(4, -1).mean(axis=1)
+    expected = start[::5000] * (1 - 2.0 ** -(WEIGHT.decay + a)) ** steps
+    np.testing.assert_allclose(left, expected, rtol=0.01)
 
 
 def test_scalars_do_not_decay() -> None:

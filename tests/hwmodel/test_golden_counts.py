@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from golden import convolution, layers, zoo
+from golden import convolution, gradients, layers, zoo
 from golden.activations import LeakyLayer
 from golden.initialization import build
 from golden.network import (
@@ -60,7 +60,7 @@ PIECES = {
     "clip_levels": lambda level, exponent, samples: samples.size,
     "align_codes": lambda operands: sum(size(value) for value in operands),
 }
-"""Piece -> elements that it shifts (but for the update, which shifts each twice)."""
+"""Piece -> elements that it shifts (but for the update, which shifts each twice, and `decayed`)."""
 
 
 def scattered(windows, error, place, *_):
@@ -79,6 +79,11 @@ OTHERS = {
 """Piece -> its comparisons, additions or draws."""
 
 
+def decayed(parameter, momentum, gradient, rate, rule, **_):
+    """Elements that an update shifts once more, for their decay."""
+    return parameter.size if rule.decay_bits(rate.k) else 0
+
+
 def inside(planes, windows):
     """Elements of (samples, height, width, channels) that all windows read."""
     ones = np.ones((1, *planes.shape[1:3], 1), np.int8)
@@ -90,7 +95,7 @@ def inside(planes, windows):
 @pytest.fixture
 def counts(monkeypatch):
     """Elements that pass each piece, and multiply-accumulates."""
-    found = dict.fromkeys([*PIECES, *OTHERS, "leaky", "mac"], 0)
+    found = dict.fromkeys([*PIECES, *OTHERS, "decay", "leaky", "mac"], 0)
 
     def counted(name, function, of):
         def wrapper(*arguments, **options):
@@ -103,6 +108,8 @@ def counts(monkeypatch):
         for name, of in (PIECES | OTHERS).items():
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, counted(name, getattr(module, name), of))
+    decay = counted("decay", gradients.update, decayed)
+    monkeypatch.setattr(gradients, "update", decay)
     leaky = counted("leaky", LeakyLayer._pass, lambda layer, value: size(value))
     monkeypatch.setattr(LeakyLayer, "_pass", leaky)
     # A linear layer's matrices are what it multiplies. A convolution's have zeros for the taps in
@@ -192,7 +199,7 @@ def test_instrumented_step(counts, name, batch):
         "update": counts["update"],
     }
 
-    assert total(rows, op="shift", phase="update") == 2 * counts["update"]
+    assert total(rows, op="shift", phase="update") == 2 * counts["update"] + counts["decay"]
     multipliers = sum(math.prod(layer.parameters.get("multiplier", (0,))) for layer in step.network)
     shifted = sum(counts[piece] for piece in PIECES if piece != "update")
     assert total(rows, op="shift", phase="quantization") == shifted + 2 * multipliers

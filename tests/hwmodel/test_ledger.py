@@ -234,7 +234,7 @@ def test_the_perceptron_by_hand():
     drawn = 2 * 4 * (32 + 10) + weights + biases
     assert total(rows, phase="quantization", op="random") == drawn
     assert total(rows, phase="update", op="random") == weights + biases
-    assert total(rows, phase="update", op="shift", format="int8") == 2 * weights
+    assert total(rows, phase="update", op="shift", format="int8") == 3 * weights
     assert total(rows, phase="update", op="add", format="int16") == 3 * biases
     assert total(rows, phase="update", op="add", format="int8") == 4 * weights
     assert total(rows, op="lookup") == 4 * (10 + 2)
