@@ -7,7 +7,7 @@ change here (lock, cache, prot, qos, region) are left out; an interconnect ties 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["BOUNDARY", "AXI4Lite", "AXI4Read", "AXI4Write", "Response"]
+__all__ = ["AXI4", "BOUNDARY", "AXI4Lite", "AXI4Read", "AXI4Write", "Burst", "Response"]
 
 BOUNDARY = 4096
 """A burst must not cross a multiple of this many bytes (A3.4.1)."""
@@ -19,6 +19,12 @@ class Response:
     OKAY = 0
     SLVERR = 2
     DECERR = 3
+
+
+class Burst:
+    """Values of `arburst` and `awburst` (A3.4.1)."""
+
+    INCREMENTING = 1
 
 
 class AXI4Read(wiring.Signature):
@@ -90,6 +96,28 @@ class AXI4Write(wiring.Signature):
                 "bresp": In(2),
             }
         )
+
+
+class AXI4(wiring.Signature):
+    """All five channels of an AXI4 manager, as an interconnect takes them.
+
+    `AXI4Read` and `AXI4Write` together, with what is the same in every burst: `awid`, `arsize`,
+    `arburst` and so on. `bid` is not looked at.
+
+    Parameters
+    ----------
+    address_bits, data_bits, id_bits:
+        As `AXI4Read`'s.
+    """
+
+    def __init__(self, *, address_bits: int, data_bits: int, id_bits: int = 1) -> None:
+        channels = dict(
+            AXI4Read(address_bits=address_bits, data_bits=data_bits, id_bits=id_bits).members
+        )
+        channels |= AXI4Write(address_bits=address_bits, data_bits=data_bits).members
+        for channel in ("aw", "ar"):
+            channels |= {f"{channel}size": Out(3), f"{channel}burst": Out(2)}
+        super().__init__({**channels, "awid": Out(id_bits), "bid": In(id_bits)})
 
 
 class AXI4Lite(wiring.Signature):

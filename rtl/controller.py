@@ -30,6 +30,8 @@ class Controller(Component):
         AXI4-Lite (`rtl.register_map`).
     interrupt:
         See `rtl.control_registers`.
+    running:
+        A program runs.
     program:
         AXI4, for the program.
     matrix, vector, dma:
@@ -45,6 +47,7 @@ class Controller(Component):
             {
                 "registers": In(AXI4Lite(address_bits=ADDRESS_BITS)),
                 "interrupt": Out(1),
+                "running": Out(1),
                 "program": Out(AXI4Read(**self._bus)),
                 "matrix": In(UnitPort()),
                 "vector": In(UnitPort()),
@@ -69,6 +72,7 @@ class Controller(Component):
             connect(m, getattr(dispatcher, name), flipped(getattr(self, name)))
         m.d.comb += [
             self.interrupt.eq(registers.interrupt),
+            self.running.eq(dispatcher.running),
             fetch.start.eq(registers.start),
             fetch.address.eq(registers.program),
             fetch.words.eq(registers.words),

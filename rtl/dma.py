@@ -222,7 +222,7 @@ class Dma(Component):
                 with m.If(bad):
                     m.d.sync += fault.eq(Fault.BUS)
                 with m.Else():
-                    m.d.comb += unit.signal.eq(signal)
+                    m.d.comb += [unit.complete.eq(1), unit.signal.eq(signal)]
                 m.next = "TAKE"
             with m.State("DROP"):
                 m.d.comb += drop.eq(1)

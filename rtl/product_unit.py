@@ -281,6 +281,7 @@ class ProductUnit(Component):
             signals.w_data.eq(given),
             signals.w_en.eq(start),
             signals.r_en.eq(done),
+            self.unit.complete.eq(done),
             self.unit.signal.eq(Mux(done, signals.r_data, 0)),
             self.unit.busy.eq(
                 (self.unit.fault == Fault.NONE) & (start | addresses.running | signals.r_rdy)

@@ -78,6 +78,8 @@ class VectorUnit(Component):
         Bytes: two operands, and results.
     z, w:
         Words: operand and result.
+    scalar_enable, scalar_number, scalar_value:
+        A scalar is stored in this cycle; for those who watch.
     """
 
     def __init__(self, *, config: CoreConfig) -> None:
@@ -91,6 +93,9 @@ class VectorUnit(Component):
                 "v": Out(ScratchpadWrite(config, config.columns)),
                 "z": Out(ResultsRead(config)),
                 "w": Out(ResultsWrite(config)),
+                "scalar_enable": Out(1),
+                "scalar_number": Out(range(SCALARS)),
+                "scalar_value": Out(signed(SCALAR_BITS)),
             }
         )
 
@@ -158,7 +163,13 @@ class VectorUnit(Component):
         slot = Signal(range(slots + 1))
         was_zero = Signal(reset_less=True)
         number = Array(numbers)[slot]
-        m.d.comb += [file.r_address.eq(number), file.r_enable.eq(1)]
+        m.d.comb += [
+            file.r_address.eq(number),
+            file.r_enable.eq(1),
+            self.scalar_enable.eq(file.w_enable),
+            self.scalar_number.eq(file.w_address),
+            self.scalar_value.eq(file.w_data),
+        ]
         m.d.sync += was_zero.eq(number == 0)
         read = Signal(signed(SCALAR_BITS))
         m.d.comb += read.eq(Mux(was_zero, 0, file.r_data))
@@ -211,7 +222,11 @@ class VectorUnit(Component):
                 target.eq(target + 1), count.eq(count - 1), repetition.eq(repetition + 1),
                 *(n.eq(n + rise) for n, rise in zip(numbers, rises, strict=False)),
             ]  # fmt: skip
-        m.d.comb += [unit.busy.eq(1), unit.signal.eq(Mux(complete, signal, 0))]
+        m.d.comb += [
+            unit.busy.eq(1),
+            unit.complete.eq(complete),
+            unit.signal.eq(Mux(complete, signal, 0)),
+        ]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += [unit.busy.eq(0), unit.i.ready.eq(~stop)]

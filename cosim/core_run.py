@@ -1,0 +1,327 @@
+"""Runs programs on the simulated core: no Python between the first cycle and the last.
+
+Everything goes through files in a folder of its own: the memory and a script for the simulated
+host in, memory, registers and a trace out.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.core_build import build_core
+from golden.errors import CheckError, InputError
+from rtl.cache import cache_folder
+from rtl.config import CoreConfig
+from rtl.instructions import WORD_BITS, Fault, Unit, Word
+from rtl.register_map import COUNTERS, REGISTERS
+
+__all__ = [
+    "TRACE",
+    "Copy",
+    "CoreRun",
+    "Execute",
+    "ProgramRun",
+    "program_bytes",
+    "run_program",
+    "simulate",
+    "splitmix",
+]
+
+_WORD_BYTES = WORD_BITS // 8
+_SMALLEST_MEMORY = 1 << 20
+_PROGRAM_ALIGNMENT = 128
+_SCRIPT_MAX = 1 << 16
+_FINISH, _WRITE, _READ, _WAIT, _COPY = range(5)
+
+_FIELDS = ("unit", "taken", "complete", "scratchpad", "results", "scalars", "outside")
+
+TRACE = np.dtype([(name, "u8") for name in _FIELDS])
+"""One instruction of the trace.
+
+unit
+    `rtl.instructions.Unit`. Its k-th record is the k-th word of that unit in the program.
+taken, complete
+    Cycles, counted like the register `cycles`: the first one in which the program runs is 0.
+    `complete` is the one in which the word signals or would signal. Words that only set something
+    up are complete when they are taken. 0 if the word was not completed.
+scratchpad, results, scalars, outside
+    Sums modulo 2**64 of `splitmix(address, value)` over what the word wrote:
+    bytes of the scratchpad (byte address, byte); words of the results memory (32 * word + lane,
+    32 bits, sign-extended), for products as they are in the end, otherwise every write; scalars but
+    number 0 (2 * number, lower 32 bits) and (2 * number + 1, upper 16 bits); bytes of memory behind
+    the bus (lower 32 bits of the address, byte).
+"""
+
+
+def splitmix(address: NDArray[np.uint64], value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64 (Steele, Lea, Flood 2014) of 32 bits of address and 32 bits of value."""
+    low = np.uint64(0xFFFFFFFF)
+    x = ((np.asarray(address).astype(np.uint64) & low) << np.uint64(32)) | (
+        np.asarray(value).astype(np.int64).astype(np.uint64) & low
+    )
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The host copies bytes within memory, in no time. All are multiples of a line."""
+
+    source: int
+    target: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Execute:
+    """The host runs a program of so many words at that byte address, a multiple of 128."""
+
+    address: int
+    words: int
+
+
+@dataclass(frozen=True)
+class ProgramRun:
+    """What one program did.
+
+    Parameters
+    ----------
+    trace:
+        Records of `TRACE`, by unit and in each unit's order; empty without an observer.
+    counters:
+        `rtl.register_map.COUNTERS`.
+    fault, fault_unit, fault_index:
+        Why it ended if not with END: `rtl.instructions.Fault`, who found it, and the place in the
+        program.
+    """
+
+    trace: NDArray[np.void]
+    counters: dict[str, int]
+    fault: Fault
+    fault_unit: int
+    fault_index: int
+
+    @property
+    def cycles(self) -> int:
+        """From the first cycle in which the program ran to the last."""
+        return self.counters["cycles"]
+
+
+@dataclass(frozen=True)
+class CoreRun:
+    """What a simulation did.
+
+    Parameters
+    ----------
+    memory:
+        Behind the bus, as long as it was given.
+    programs:
+        One an `Execute`.
+    """
+
+    memory: bytes
+    programs: list[ProgramRun] = field(default_factory=list)
+
+
+def program_bytes(words: Sequence[Word | int]) -> bytes:
+    """Return a program as it lies in memory: 16 bytes a word, the lowest first."""
+    packed = (word if isinstance(word, int) else word.pack() for word in words)
+    return b"".join(word.to_bytes(_WORD_BYTES, "little") for word in packed)
+
+
+def run_program(
+    config: CoreConfig, words: Sequence[Word | int], memory: bytes = b"", *,
+    simulator: str = "verilator", latency: int = 20, patience: int = 10_000_000,
+    observed: bool = True,
+) -> tuple[bytes, ProgramRun]:  # fmt: skip
+    """Run one program, which is put behind `memory`; return the memory after it, and the run.
+
+    Parameters and errors are those of `simulate`.
+    """
+    start = -(-max(len(memory), 1) // _PROGRAM_ALIGNMENT) * _PROGRAM_ALIGNMENT
+    image = memory.ljust(start, b"\0") + program_bytes(words)
+    run = simulate(
+        config, image, [Execute(start, len(words))], simulator=simulator, latency=latency,
+        patience=patience, observed=observed,
+    )  # fmt: skip
+    return run.memory[: len(memory)], run.programs[0]
+
+
+def simulate(
+    config: CoreConfig, memory: bytes, actions: Sequence[Copy | Execute], *,
+    simulator: str = "verilator", latency: int = 20, patience: int = 10_000_000,
+    observed: bool = True,
+) -> CoreRun:  # fmt: skip
+    """Run programs that lie in memory, one after the other, in one simulation.
+
+    Parameters
+    ----------
+    config:
+        Size of the core.
+    memory:
+        What lies behind the bus from address 0 on, programs and data.
+    actions:
+        What the host does.
+    simulator:
+        One of `cosim.core_build.SIMULATORS`.
+    latency:
+        Of the memory (`cosim/hdl/axi_memory.v`), in cycles.
+    patience:
+        Most cycles of one program.
+    observed:
+        With a trace; without one the simulated Verilog is the shipped one.
+
+    Raises
+    ------
+    InputError
+        If an action is outside the memory or not aligned, or the simulator is not there.
+    CheckError
+        If a program does not end in time, or the simulator fails.
+    """
+    line = config.line_bytes
+    image = memory.ljust(-(-len(memory) // line) * line, b"\0")
+    script = _script(actions, len(image), line, patience)
+    # A power of two, so that few programs need a build of their own.
+    size = max(_SMALLEST_MEMORY, 1 << (len(image) - 1).bit_length())
+    build = build_core(config, simulator, lines=size // line, latency=latency, observed=observed)
+    runs = cache_folder() / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="core-", dir=runs))
+    try:
+        (folder / "memory.hex").write_text(_hex_lines(image, line))
+        (folder / "script.hex").write_text("".join(f"{step:032x}\n" for step in script))
+        lines = len(image) // line
+        command = [*build.command, f"+steps={len(script)}", f"+lines={lines}", f"+dump={lines}"]
+        with (folder / "log.txt").open("w") as log:
+            done = subprocess.run(  # noqa: S603 - what we built
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, check=False,
+            )  # fmt: skip
+        after = folder / "memory_after.hex"
+        if done.returncode or not after.exists():
+            said = (folder / "log.txt").read_text(errors="replace")[-2000:]
+            raise CheckError(f"the simulation ended with status {done.returncode}:\n{said}")
+        registers = (folder / "registers.txt").read_text().splitlines()
+        trace = (folder / "trace.txt").read_text() if observed else ""
+        programs = _programs(
+            registers, trace, sum(isinstance(a, Execute) for a in actions), patience
+        )
+        return CoreRun(_bytes(after.read_text(), line)[: len(memory)], programs)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_WANTED = (
+    "status",
+    "fault_index",
+    *(f"{name}_{half}" for name in COUNTERS for half in ("low", "high")),
+)
+
+
+def _script(actions: Sequence[Copy | Execute], size: int, line: int, patience: int) -> list[int]:
+    steps: list[int] = []
+
+    def add(operation: int, a: int = 0, b: int = 0, c: int = 0) -> None:
+        steps.append(operation | a << 8 | b << 48 | c << 88)
+
+    def write(name: str, value: int) -> None:
+        add(_WRITE, REGISTERS[name].address, value)
+
+    write("interrupt_enable", 3)
+    for action in actions:
+        if isinstance(action, Copy):
+            places = (action.source, action.target)
+            if any(part % line for part in (*places, action.size)):
+                raise InputError(f"a copy must be of whole lines of {line} bytes, not {action!r}")
+            if min(*places, action.size) < 0 or max(places) + action.size > size:
+                raise InputError(f"a copy must be within {size} bytes, not {action!r}")
+            source, target, length = (n // line for n in (*places, action.size))
+            add(_COPY, source, target, length)
+            continue
+        if action.address % _PROGRAM_ALIGNMENT:
+            raise InputError(
+                f"a program must lie at a multiple of {_PROGRAM_ALIGNMENT}, not {action.address}"
+            )
+        if action.address + action.words * _WORD_BYTES > size:
+            raise InputError(f"a program must be within {size} bytes, not {action!r}")
+        write("program_low", action.address & 0xFFFFFFFF)
+        write("program_high", action.address >> 32)
+        write("program_words", action.words)
+        write("interrupt_pending", 3)
+        write("control", 1)
+        add(_WAIT, b=patience)
+        for name in _WANTED:
+            add(_READ, REGISTERS[name].address)
+    add(_FINISH)
+    if len(steps) > _SCRIPT_MAX:
+        raise InputError(f"a simulation must have at most {_SCRIPT_MAX} steps, not {len(steps)}")
+    return steps
+
+
+def _overdue(number: int, patience: int, index: int, records: NDArray[np.uint64]) -> str:
+    busy = [
+        f"the {Unit(int(record[0])).name} unit since cycle {record[1]}"
+        for record in records
+        if not record[2]
+    ]
+    return (
+        f"program {number} did not end within {patience} cycles; it was to deal out word {index}; "
+        f"at work: {', '.join(busy) or 'nothing'}"
+    )
+
+
+def _programs(registers: list[str], trace: str, count: int, patience: int) -> list[ProgramRun]:
+    """Return what each program did, from the host's notes and the observer's."""
+    if bad := [said for said in registers if not said[0].isdigit()]:
+        raise CheckError(f"the core answers the host with: {bad[0]}")
+    records = np.array(trace.split(), dtype=np.uint64).reshape(-1, len(_FIELDS))
+    ends = np.flatnonzero(records[:, 0] == 0)
+    programs = []
+    begin = 0
+    for k in range(count):
+        said = {
+            int(address): int(value)
+            for address, value in map(
+                str.split, registers[k * len(_WANTED) : (k + 1) * len(_WANTED)]
+            )
+        }
+        value = {name: said[REGISTERS[name].address] for name in _WANTED}
+        status = REGISTERS["status"].fields
+        counters = {name: value[f"{name}_low"] | value[f"{name}_high"] << 32 for name in COUNTERS}
+        own = records[:0]
+        if trace:
+            own = records[begin : ends[k]]
+            begin = ends[k] + 1
+        fault = Fault(status["fault"].extract(value["status"]))
+        if fault is Fault.ABORTED:
+            # Nobody but the host's patience stops a program.
+            raise CheckError(_overdue(k, patience, value["fault_index"], own))
+        programs.append(
+            ProgramRun(
+                own[np.lexsort((own[:, 1], own[:, 0]))].view(TRACE).reshape(-1),
+                counters,
+                fault,
+                status["fault_unit"].extract(value["status"]),
+                value["fault_index"],
+            )
+        )
+    return programs
+
+
+def _hex_lines(image: bytes, line: int) -> str:
+    """One line of hexadecimal digits a line of memory, the highest byte first."""
+    if not image:
+        return ""
+    return np.frombuffer(image, np.uint8).reshape(-1, line)[:, ::-1].tobytes().hex("\n", line)
+
+
+def _bytes(text: str, line: int) -> bytes:
+    return np.frombuffer(bytes.fromhex(text), np.uint8).reshape(-1, line)[:, ::-1].tobytes()
