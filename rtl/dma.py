@@ -38,6 +38,8 @@ class Dma(Component):
     -------
     unit:
         Instructions, as `rtl.unit_port.UnitPort`.
+    complete:
+        For one cycle, an instruction is complete, whether it signals or not. For those who watch.
     waiting:
         The scratchpad holds up a transfer in this cycle.
     read, write:
@@ -55,6 +57,7 @@ class Dma(Component):
         super().__init__(
             {
                 "unit": Out(UnitPort()),
+                "complete": Out(1),
                 "waiting": Out(1),
                 "read": Out(ScratchpadRead(config, line)),
                 "write": Out(ScratchpadWrite(config, line)),
@@ -222,7 +225,7 @@ class Dma(Component):
                 with m.If(bad):
                     m.d.sync += fault.eq(Fault.BUS)
                 with m.Else():
-                    m.d.comb += [unit.complete.eq(1), unit.signal.eq(signal)]
+                    m.d.comb += [self.complete.eq(1), unit.signal.eq(signal)]
                 m.next = "TAKE"
             with m.State("DROP"):
                 m.d.comb += drop.eq(1)

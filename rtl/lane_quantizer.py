@@ -55,7 +55,10 @@ class LaneQuantizer(SharedComponent):
             dropped = work[width:] ^ sign.replicate(len(work) - width)
             past = past | (~self.shift[k] & dropped.any())
             down = Cat(work[1 << k :], sign.replicate(1 << k))[:width]
-            work = Mux(self.shift[k], down, work[:width])
+            # Named, because Amaranth writes an expression out wherever it is used.
+            level = Signal(width, name=f"shifted_{k}")
+            m.d.comb += level.eq(Mux(self.shift[k], down, work[:width]))
+            work = level
         s1_work = Signal(_KEPT, reset_less=True)
         s1_sign = Signal(reset_less=True)
         s1_past = Signal(reset_less=True)

@@ -88,14 +88,14 @@ class LaneTotals(Component):
         # In two halves, so that no carry goes further than 24 bits in a cycle.
         low, high = Signal(_LOW), Signal(signed(_LOW))
         carry, late = Signal(), Signal(signed(_LOW))
-        total = Signal(signed(SCALAR_BITS))
+        total = Signal(terms[0].shape())
         m.d.comb += total.eq(Mux(valid, terms[0], 0))
         with m.If(self.clear):
             m.d.sync += [low.eq(0), high.eq(0), carry.eq(0), late.eq(0)]
         with m.Else():
             m.d.sync += [
                 Cat(low, carry).eq(low + total[:_LOW]),
-                late.eq(total[_LOW:]),
+                late.eq(total[_LOW:].as_signed()),
                 high.eq(high + late + carry),
             ]
         m.d.comb += self.sum.eq(Cat(low, high))

@@ -58,6 +58,9 @@ class ProductUnit(Component):
     unit:
         Words of `rtl.matrix_instructions`, as `rtl.unit_port.UnitPort`. Only products are complete
         later than taken, and only they may signal. Set-up words survive an abort.
+    complete:
+        For one cycle, an instruction is complete, whether it signals or not; words that only set
+        something up are not shown. For those who watch.
     beat:
         A vector goes to the array: R x C multiplications, for the utilisation counter.
     a, b:
@@ -71,6 +74,7 @@ class ProductUnit(Component):
         super().__init__(
             {
                 "unit": Out(UnitPort()),
+                "complete": Out(1),
                 "beat": Out(1),
                 "a": Out(ScratchpadRead(config, config.rows)),
                 "b": Out(ScratchpadRead(config, config.columns, strided=True)),
@@ -281,7 +285,7 @@ class ProductUnit(Component):
             signals.w_data.eq(given),
             signals.w_en.eq(start),
             signals.r_en.eq(done),
-            self.unit.complete.eq(done),
+            self.complete.eq(done),
             self.unit.signal.eq(Mux(done, signals.r_data, 0)),
             self.unit.busy.eq(
                 (self.unit.fault == Fault.NONE) & (start | addresses.running | signals.r_rdy)

@@ -8,10 +8,15 @@ from golden.randomness import ROUND_KEY_BITS
 __all__ = ["RandomDraw"]
 
 
-def _round(a: Value, b: Value, key: Value) -> tuple[Value, Value]:
+def _round(m: Module, name: str, a: Value, b: Value, key: Value) -> tuple[Value, Value]:
     """One add-rotate-xor round, on bytes."""
-    a = (a.rotate_right(2) + b)[:8] ^ key
-    return a, b.rotate_left(3) ^ a
+    # Named, because Amaranth writes an expression out wherever it is used.
+    next_a, next_b = Signal(8, name=f"{name}_a"), Signal(8, name=f"{name}_b")
+    m.d.comb += [
+        next_a.eq((a.rotate_right(2) + b)[:8] ^ key),
+        next_b.eq(b.rotate_left(3) ^ next_a),
+    ]
+    return next_a, next_b
 
 
 class RandomDraw(Component):
@@ -46,15 +51,15 @@ class RandomDraw(Component):
 
         mixed = i[:16] ^ self.key[:16]
         keys = [self.key[position : position + 8] for position in ROUND_KEY_BITS]
-        a, b = _round(mixed[:8], mixed[8:], keys[0] ^ i[16:])
-        a, b = _round(a, b, keys[1])
+        a, b = _round(m, "round_0", mixed[:8], mixed[8:], keys[0] ^ i[16:])
+        a, b = _round(m, "round_1", a, b, keys[1])
         s0_a = Signal(8, reset_less=True)
         s0_b = Signal(8, reset_less=True)
         with m.If(self.take):
             m.d.sync += [s0_a.eq(a), s0_b.eq(b)]
 
         a, b = s0_a, s0_b
-        for key in keys[2:]:
-            a, b = _round(a, b, key)
+        for k, key in enumerate(keys[2:], start=2):
+            a, b = _round(m, f"round_{k}", a, b, key)
         m.d.comb += self.o.eq(Cat(a, b))
         return m

@@ -6,14 +6,87 @@ that the matrix unit does not work on.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
-from amaranth.lib.wiring import Component, In
+from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import bits_for
 
 from rtl.config import CoreConfig
-from rtl.hierarchy import place
+from rtl.hierarchy import SharedComponent, place
 from rtl.memory import Memory
 from rtl.ports import ResultsColumns, ResultsRead, ResultsWrite
 
-__all__ = ["ResultsMemory"]
+__all__ = ["ResultsColumn", "ResultsMemory"]
+
+
+class ResultsColumn(SharedComponent):
+    """One column: a bank a page.
+
+    Parameters
+    ----------
+    width, depth, pages:
+        Of a bank, and how many there are.
+
+    Members
+    -------
+    busy:
+        One bit a page: it belongs to the matrix unit.
+    c_r_enable, c_r_address, c_r_data, c_w_enable, c_w_address, c_w_data:
+        The matrix unit's. Data one cycle later.
+    r_enable, r_address, r_data, w_enable, w_address, w_data:
+        The vector unit's. Data two cycles later.
+    """
+
+    module_name = "eoq_results_column"
+
+    def __init__(self, *, width: int, depth: int, pages: int) -> None:
+        self._width, self._depth, self._pages = width, depth, pages
+        bits = bits_for(depth * pages - 1)
+        super().__init__(
+            {
+                "busy": In(pages),
+                "c_r_enable": In(1), "c_r_address": In(bits), "c_r_data": Out(signed(width)),
+                "c_w_enable": In(1), "c_w_address": In(bits), "c_w_data": In(signed(width)),
+                "r_enable": In(1), "r_address": In(bits), "r_data": Out(signed(width)),
+                "w_enable": In(1), "w_address": In(bits), "w_data": In(signed(width)),
+            }
+        )  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Choose between the two clients, page by page."""
+        m = Module()
+        inner = self._depth.bit_length() - 1
+        words: list[Value] = []
+        for p in range(self._pages):
+            bank = place(m, platform, f"bank_{p}", Memory, width=self._width, depth=self._depth,
+                         module_name="eoq_results_bank")  # fmt: skip
+            mine = self.busy[p]
+
+            def here(enable: Value, address: Value, p: int = p) -> Value:
+                return enable & (address[inner:] == p)
+
+            m.d.comb += [
+                bank.r_enable.eq(
+                    here(self.c_r_enable, self.c_r_address)
+                    | (here(self.r_enable, self.r_address) & ~mine)
+                ),
+                bank.r_address.eq(Mux(mine, self.c_r_address, self.r_address)[:inner]),
+                bank.w_enable.eq(
+                    here(self.c_w_enable, self.c_w_address)
+                    | (here(self.w_enable, self.w_address) & ~mine)
+                ),
+                bank.w_address.eq(Mux(mine, self.c_w_address, self.w_address)[:inner]),
+                bank.w_data.eq(Mux(mine, self.c_w_data, self.w_data)),
+            ]
+            words.append(bank.r_data)
+        s1_page = Signal(bits_for(self._pages - 1), reset_less=True)
+        s1_c_page = Signal.like(s1_page, reset_less=True)
+        s2_word = Signal(signed(self._width), reset_less=True)
+        m.d.sync += [
+            s1_page.eq(self.r_address[inner:]),
+            s1_c_page.eq(self.c_r_address[inner:]),
+            s2_word.eq(Array(words)[s1_page]),
+        ]
+        m.d.comb += [self.c_r_data.eq(Array(words)[s1_c_page]), self.r_data.eq(s2_word)]
+        return m
 
 
 class ResultsMemory(Component):
@@ -43,7 +116,7 @@ class ResultsMemory(Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Choose between the two clients, page by page."""
+        """Columns side by side; a page that is busy is nobody else's."""
         m = Module()
         config = self._config
         pages, depth = config.results_pages, config.results_page_depth
@@ -57,35 +130,22 @@ class ResultsMemory(Component):
             self.r.ready.eq(~busy[page_of(self.r.address)]),
             self.w.ready.eq(~busy[page_of(self.w.address)]),
         ]
-        r_page = Signal(len(page_of(self.r.address)), reset_less=True)
-        m.d.sync += r_page.eq(page_of(self.r.address))
         for c in range(config.columns):
-            words: list[Value] = []
-            column_page = Signal.like(r_page, name=f"page_{c}", reset_less=True)
-            m.d.sync += column_page.eq(page_of(self.c.r_address[c]))
-            for p in range(pages):
-                bank = place(m, platform, f"bank_{p}_{c}", Memory, width=config.accumulator_bits,
-                             depth=depth, module_name="eoq_results_bank")  # fmt: skip
-                reads = self.c.r_enable[c] & (page_of(self.c.r_address[c]) == p)
-                writes = self.c.w_enable[c] & (page_of(self.c.w_address[c]) == p)
-                r_taken = self.r.enable & ~self.c.busy[p] & (page_of(self.r.address) == p)
-                w_taken = self.w.enable & ~self.c.busy[p] & (page_of(self.w.address) == p)
-                m.d.comb += [
-                    bank.r_enable.eq(reads | r_taken),
-                    bank.r_address.eq(
-                        Mux(self.c.busy[p], self.c.r_address[c], self.r.address)[:inner]
-                    ),
-                    bank.w_enable.eq(writes | w_taken),
-                    bank.w_address.eq(
-                        Mux(self.c.busy[p], self.c.w_address[c], self.w.address)[:inner]
-                    ),
-                    bank.w_data.eq(Mux(self.c.busy[p], self.c.w_data[c], self.w.data[c])),
-                ]
-                words.append(bank.r_data)
-            s2_word = Signal(signed(config.accumulator_bits), name=f"word_{c}", reset_less=True)
-            m.d.sync += s2_word.eq(Array(words)[r_page])
+            column = place(m, platform, f"column_{c}", ResultsColumn,
+                           width=config.accumulator_bits, depth=depth, pages=pages)  # fmt: skip
             m.d.comb += [
-                self.c.r_data[c].eq(Array(words)[column_page]),
-                self.r.data[c].eq(s2_word),
+                column.busy.eq(self.c.busy),
+                column.c_r_enable.eq(self.c.r_enable[c]),
+                column.c_r_address.eq(self.c.r_address[c]),
+                self.c.r_data[c].eq(column.c_r_data),
+                column.c_w_enable.eq(self.c.w_enable[c]),
+                column.c_w_address.eq(self.c.w_address[c]),
+                column.c_w_data.eq(self.c.w_data[c]),
+                column.r_enable.eq(self.r.enable),
+                column.r_address.eq(self.r.address),
+                self.r.data[c].eq(column.r_data),
+                column.w_enable.eq(self.w.enable),
+                column.w_address.eq(self.w.address),
+                column.w_data.eq(self.w.data[c]),
             ]
         return m

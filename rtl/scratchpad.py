@@ -119,6 +119,7 @@ class Scratchpad(Component):
         banks, pages = config.line_bytes, config.scratchpad_pages
         depth = config.scratchpad_page_bytes // banks
         offset_bits = bits_for(banks - 1)
+        inner = config.scratchpad_page_bytes.bit_length() - 1
         memories = [
             place(m, platform, f"page_{p}", ScratchpadPage, banks=banks, depth=depth)
             for p in range(pages)
@@ -130,7 +131,7 @@ class Scratchpad(Component):
         offsets: dict[str, Signal] = {}
         for name in READERS:
             port = getattr(self, name)
-            s1_address = Signal.like(port.address, name=f"{name}_s1_address", reset_less=True)
+            s1_address = Signal(inner, name=f"{name}_s1_address", reset_less=True)
             m.d.sync += s1_address.eq(port.address)
             pitch: Value | int = 0
             if name == "b":
@@ -144,7 +145,7 @@ class Scratchpad(Component):
         write_masks: dict[str, Value] = {}
         for name in WRITERS:
             port = getattr(self, name)
-            s1_address = Signal.like(port.address, name=f"{name}_s1_address", reset_less=True)
+            s1_address = Signal(inner, name=f"{name}_s1_address", reset_less=True)
             s1_bytes = Signal(banks * 8, name=f"{name}_s1_bytes", reset_less=True)
             s1_mask = Signal(banks, name=f"{name}_s1_mask", reset_less=True)
             m.d.sync += [
@@ -217,7 +218,7 @@ class Scratchpad(Component):
         following = Signal(row_bits, name=f"{name}_following")
         m.d.comb += following.eq(first + 1)
         for bank in range(banks):
-            row: Value = Mux(bank < offset, following, first)
+            row: Value = Mux(bank < offset, following, first) if bank != banks - 1 else first
             if not isinstance(pitch, int):
                 lane = Signal(offset_bits, name=f"{name}_lane_{bank}")
                 m.d.comb += lane.eq(bank - offset)

@@ -36,7 +36,7 @@ class TrainingCore(Component):
         Memory, for the program and the DMA.
     s_axil:
         Registers (`rtl.register_map`).
-    interrupt:
+    irq:
         High while an enabled interrupt is pending.
     """
 
@@ -46,7 +46,7 @@ class TrainingCore(Component):
             {
                 "m_axi": Out(AXI4(address_bits=BUS_ADDRESS_BITS, data_bits=8 * config.line_bytes)),
                 "s_axil": In(AXI4Lite(address_bits=ADDRESS_BITS)),
-                "interrupt": Out(1),
+                "irq": Out(1),
             }
         )
 
@@ -86,7 +86,7 @@ class TrainingCore(Component):
         for name, unit in (("matrix", matrix), ("vector", vector), ("dma", dma)):
             connect(m, getattr(controller, name), unit.unit)
         m.d.comb += [
-            self.interrupt.eq(controller.interrupt),
+            self.irq.eq(controller.interrupt),
             controller.mac_busy.eq(matrix.beat),
             # The matrix unit never waits: its ports come first.
             controller.matrix_waiting.eq(0),

@@ -18,9 +18,6 @@ class UnitPort(wiring.Signature):
     signal:
         Semaphores to increment, for one cycle, when an instruction is complete and all its results
         are visible; `busy` is still high in that cycle.
-    complete:
-        For one cycle, an instruction is complete: the cycle in which it signals, if it does. Words
-        that only set something up are complete when they are taken, and are not shown.
     busy:
         From the cycle after an instruction was taken until it is complete.
     fault:
@@ -34,7 +31,6 @@ class UnitPort(wiring.Signature):
             {
                 "i": In(stream.Signature(WORD_BITS)),
                 "signal": Out(SEMAPHORES),
-                "complete": Out(1),
                 "busy": Out(1),
                 "fault": Out(4),
                 "abort": In(1),

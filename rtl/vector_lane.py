@@ -163,7 +163,7 @@ class VectorLane(SharedComponent):
         m.d.sync += [
             s2_u.eq(shifted ^ how.negate.replicate(32)),
             s2_carry.eq(carry ^ how.negate),
-            s2_v.eq(Mux(how.v_scalar, how.scalar, self._shift_v(s1_v))),
+            s2_v.eq(Mux(how.v_scalar, how.scalar, self._shift_v(m, s1_v))),
         ]
 
         # Step 2: add, with the carry of u's rounding or of its negation. Step 3: saturate, rectify.
@@ -231,16 +231,21 @@ class VectorLane(SharedComponent):
         """Both directions by one rotation; the last bit is what rounding half up adds."""
         turned = u.as_unsigned()
         for k in range(5):
-            turned = Mux(self.set.u_turn[k], turned.rotate_right(1 << k), turned)
+            # Named, because Amaranth writes an expression out wherever it is used.
+            level = Signal(32, name=f"u_turned_{k}")
+            m.d.comb += level.eq(Mux(self.set.u_turn[k], turned.rotate_right(1 << k), turned))
+            turned = level
         fill = (self.set.u_right & u[-1]).replicate(32)
         keep = self.set.u_keep
         return (turned & keep) | (fill & ~keep), turned[-1] & self.set.u_right
 
-    def _shift_v(self, v: Value) -> Value:
+    def _shift_v(self, m: Module, v: Value) -> Value:
         """A right shift of what was put 15 places up, and rounding in a right shift's 17 bits."""
         work = Cat(C(0, 16), v).as_signed()
         for k in range(5):
-            work = Mux(self.set.v_count[k], work >> (1 << k), work).as_signed()
+            level = Signal(work.shape(), name=f"v_shifted_{k}")
+            m.d.comb += level.eq(Mux(self.set.v_count[k], work >> (1 << k), work))
+            work = level
         whole = work[1:].as_signed()
         low = (whole[:17] + work[0])[:17]
         return Cat(low, Mux(self.set.v_right, low[-1].replicate(14), whole[17:])).as_signed()

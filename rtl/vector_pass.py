@@ -81,9 +81,8 @@ def lane_settings(m: Module, what: Value, scalars: Value) -> Signal:
     ]
     for bit in range(32):
         # Right: the bits that do not come from beyond the sign. Left: those above the zeros.
-        m.d.comb += keep[bit].eq(
-            Mux(u_shift[-1], (-u_shift)[:5] <= bit, u_shift + bit < 32)
-        )  # fmt: skip
+        is_above = (-u_shift)[:5] <= bit if bit != 31 else 1
+        m.d.comb += keep[bit].eq(Mux(u_shift[-1], is_above, u_shift + bit < 32))
     factor = Signal(signed(8))
     with m.Switch(what.operand):
         with m.Case(Operand.X):

@@ -72,6 +72,9 @@ class VectorUnit(Component):
     -------
     unit:
         `rtl.unit_port.UnitPort`. After a fault nothing more is stored.
+    complete:
+        For one cycle, an instruction is complete, whether it signals or not; words that only set
+        something up are not shown. For those who watch.
     waiting:
         A read waits for another client of its memory.
     x, y, v:
@@ -87,6 +90,7 @@ class VectorUnit(Component):
         super().__init__(
             {
                 "unit": Out(UnitPort()),
+                "complete": Out(1),
                 "waiting": Out(1),
                 "x": Out(ScratchpadRead(config, config.columns)),
                 "y": Out(ScratchpadRead(config, config.columns)),
@@ -224,7 +228,7 @@ class VectorUnit(Component):
             ]  # fmt: skip
         m.d.comb += [
             unit.busy.eq(1),
-            unit.complete.eq(complete),
+            self.complete.eq(complete),
             unit.signal.eq(Mux(complete, signal, 0)),
         ]
         with m.FSM():

@@ -42,7 +42,7 @@ module eoq_simulation #(
   wire [1:0] s_bresp, s_rresp;
 
   eoq_core core (
-    .clk(clk), .rst(rst), .interrupt(interrupt),
+    .clk(clk), .rst(rst), .irq(interrupt),
     .m_axi_arvalid(arvalid), .m_axi_arready(arready), .m_axi_arid(arid), .m_axi_araddr(araddr),
     .m_axi_arlen(arlen), .m_axi_arsize(), .m_axi_arburst(),
     .m_axi_rvalid(rvalid), .m_axi_rready(rready), .m_axi_rid(rid), .m_axi_rdata(rdata),

@@ -110,7 +110,7 @@ class Bench:
             assert await bus.write(REGISTERS[name].address, value) == Response.OKAY
 
     async def end(self, ctx: Any, bus: LiteManager) -> dict[str, int]:
-        await ctx.tick().until(self.core.interrupt)
+        await ctx.tick().until(self.core.irq)
         word, _ = await bus.read(REGISTERS["status"].address)
         return {k: f.extract(word) for k, f in REGISTERS["status"].fields.items()}
 
