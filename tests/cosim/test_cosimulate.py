@@ -43,6 +43,7 @@ def test_verilator_agrees_over_several_steps_and_with_icarus() -> None:
     assert runs["verilator"].tensors[:34].equals(runs["icarus"].tensors)
 
 
+@pytest.mark.slow
 def test_stalls_change_cycles_and_no_bit() -> None:
     result = cosimulate(
         network="mlp", array=(4, 4), simulator="icarus", batch=1, seed=5, idle=0.3, stall=0.3
@@ -54,6 +55,7 @@ def test_stalls_change_cycles_and_no_bit() -> None:
     assert summary["cycles_rtl"] > 1.2 * summary["cycles_model"]
 
 
+@pytest.mark.slow
 def test_wrong_rounding_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantizer, "ROUND_HALF", quantizer.ROUND_HALF - 1)
     mutant = core()

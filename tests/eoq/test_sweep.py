@@ -106,7 +106,8 @@ def test_a_finished_sweep_has_nothing_left_to_do(whole, spec):
     )
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_kill_and_resume(whole, spec, tmp_path, workers):
     folder = tmp_path / "out"
     process = subprocess.Popen(command(spec, folder, "--workers", workers))
@@ -125,11 +126,13 @@ def test_kill_and_resume(whole, spec, tmp_path, workers):
     assert content(folder) == content(whole)
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(whole, spec, tmp_path):
     assert run(spec, tmp_path / "out", "--workers", "2").returncode == 0
     assert content(tmp_path / "out") == content(whole)
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_writes_the_same_bytes(whole, spec, tmp_path):
     # Imported here: it takes a second, and no other test needs it.
     import distributed

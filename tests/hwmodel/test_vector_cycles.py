@@ -21,7 +21,9 @@ from rtl.vector_instructions import (
 from rtl.vector_simulation import Job, run
 
 
-@pytest.mark.parametrize("columns", [1, 3, 4])
+@pytest.mark.parametrize(
+    "columns", [1, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_every_word(columns: int) -> None:
     config = CoreConfig(rows=1, columns=columns, scratchpad_pages=2, scratchpad_page_bytes=1024,
                         results_page_depth=128, loss_classes=9)  # fmt: skip

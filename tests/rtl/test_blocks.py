@@ -12,7 +12,13 @@ from rtl.verilog import convert
 SMALL = CoreConfig(rows=2, columns=1, accumulator_depth=4, tensor_depth=4, loss_classes=4)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+SLOW = ("core", "update_unit", "vector_lane", "vector_unit", "bn_fp32", "bn_wageubn")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(block, marks=pytest.mark.slow) if block in SLOW else block for block in BLOCKS],
+)
 def test_every_block_is_a_module(block: str) -> None:
     text = convert(make(block, SMALL), f"eoq_{block}")
     modules = re.findall(r"^module (\S+)\(", text, re.MULTILINE)

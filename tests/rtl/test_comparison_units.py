@@ -92,7 +92,15 @@ def record(unit: Any, rng: Any, count: int, back: int) -> dict[str, int]:
     return begin | ({"chunk": 1, "factor": 200} if "chunk" in begin else {})
 
 
-@pytest.mark.parametrize("kind", [FixupUnit, RangeNorm, WageubnNorm, FloatBatchNorm])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FixupUnit,
+        RangeNorm,
+        pytest.param(WageubnNorm, marks=pytest.mark.slow),
+        pytest.param(FloatBatchNorm, marks=pytest.mark.slow),
+    ],
+)
 def test_the_verilog_does_in_every_cycle_what_amaranth_simulates(
     kind: Any, channels: Any, ports: Any, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ def channel(rng: Any, count: int, back: bool) -> tuple[dict[str, int], dict[str,
     return begin, {"x": code(x), "normal": code(normal)}, x
 
 
-@pytest.mark.parametrize("idle", [0.0, 0.3])
+@pytest.mark.parametrize("idle", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_bit_for_bit_and_cycle_for_cycle(idle: float, channels: Any) -> None:
     rng = np.random.default_rng(4)
     work = [channel(rng, n, back) for n in (1, 4, 19) for back in (False, True)]

@@ -122,7 +122,7 @@ def geometry_of(rng: np.random.Generator) -> Geometry:
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_random_convolutions(rows: int, columns: int, seed: int) -> None:
     rng = np.random.default_rng([rows, columns, seed])
     case = Case(core(rows, columns), geometry_of(rng), seed)

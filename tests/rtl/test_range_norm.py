@@ -76,7 +76,7 @@ def codes(rng: Any, count: int) -> Integers:
 SHAPES = [(1, 1), (2, 1), (2, 2), (6, 3), (32, 2), (48, 3), (96, 6), (60, 60)]
 
 
-@pytest.mark.parametrize("idle", [0.0, 0.3])
+@pytest.mark.parametrize("idle", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_bit_for_bit_and_cycle_for_cycle(idle: float, channels: Any) -> None:
     rng = np.random.default_rng(5)
     unit = RangeNorm(count_bits=8)

@@ -33,6 +33,7 @@ CONFIG = CoreConfig(rows=2, columns=3, scratchpad_pages=2, scratchpad_page_bytes
                     results_page_depth=128, loss_classes=12)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_transfers_of_every_size_and_layout() -> None:
     memory = np.random.default_rng(0).integers(0, 256, 256).astype(np.uint8)
     words: list[Any] = []
@@ -79,7 +80,15 @@ def test_a_key_is_an_exclusive_or_and_a_shift_register() -> None:
     assert int(got.memory[8:12].view("<u4")[0]) == tensor_key(state, tensor)
 
 
-@pytest.mark.parametrize("classes", [2, 3, 10, 12])
+@pytest.mark.parametrize(
+    "classes",
+    [
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(3, marks=pytest.mark.slow),
+        10,
+        pytest.param(12, marks=pytest.mark.slow),
+    ],
+)
 def test_the_loss(classes: int, corners: Any) -> None:
     rng = np.random.default_rng(classes)
     jobs, wants = [], []
@@ -114,6 +123,7 @@ def scalar(d: int, value: int) -> Scalar:
     return Scalar(function=Function.ADD, d=d, immediate=1, value=value)
 
 
+@pytest.mark.slow
 def test_a_pass_that_is_aborted_leaves_nothing_behind(corners: Any) -> None:
     rng = np.random.default_rng(4)
     loops = Loops(positions=40, channels=3)
@@ -180,6 +190,7 @@ def bad_words() -> list[tuple[Sequence[Any], Fault]]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_bad_words_fault_and_the_unit_goes_on_after_an_abort() -> None:
     bad = bad_words()
     good = [scalar(1, 9), StoreScalars(d=1, address=0)]

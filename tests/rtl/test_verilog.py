@@ -154,7 +154,7 @@ def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mo
     ("rows", "columns"),
     [
         (1, 1),
-        (1, 3),
+        pytest.param(1, 3, marks=pytest.mark.slow),
         pytest.param(3, 2, marks=pytest.mark.slow),
         pytest.param(4, 4, marks=pytest.mark.slow),
     ],
@@ -173,7 +173,13 @@ def test_verilator_and_icarus_accept_it(rows: int, columns: int, tmp_path: Path)
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("block", COMPARISON_BLOCKS)
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, marks=pytest.mark.slow) if block in ("bn_fp32", "bn_wageubn") else block
+        for block in COMPARISON_BLOCKS
+    ],
+)
 def test_verilator_and_icarus_accept_the_comparison_blocks(block: str, tmp_path: Path) -> None:
     config = small(1, 1)
     texts = emit_block(block, config)

@@ -61,7 +61,14 @@ def elements(rng: Any, count: int, bits: int) -> Integers:
     return np.clip(np.rint(x), -top, top - 1).astype(np.int64)
 
 
-@pytest.mark.parametrize(("bits", "idle"), [(16, 0.0), (8, 0.3), (11, 0.3)])
+@pytest.mark.parametrize(
+    ("bits", "idle"),
+    [
+        pytest.param(16, 0.0, marks=pytest.mark.slow),
+        (8, 0.3),
+        pytest.param(11, 0.3, marks=pytest.mark.slow),
+    ],
+)
 def test_bit_for_bit_and_cycle_for_cycle(bits: int, idle: float, channels: Any) -> None:
     rng = np.random.default_rng(bits)
     unit = WageubnNorm(element_bits=bits, count_bits=8)
