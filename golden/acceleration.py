@@ -5,11 +5,13 @@ products. Both take a second to import, so they are when the work done so far ha
 it; where one is not installed, the specification in NumPy does the same more slowly.
 """
 
+import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -24,9 +26,10 @@ __all__ = [
     "chosen",
     "chosen_threads",
     "compiled",
-    "in_blocks",
-    "over_samples",
+    "in_parallel",
+    "over_channels",
     "scratch",
+    "shares",
     "specification",
     "threads",
 ]
@@ -133,51 +136,46 @@ def threads(count: int) -> Iterator[None]:
             _Threads.count, _Threads.pool = before
 
 
-def over_samples(
-    loop: Callable[..., object], samples: int, elements: int, *arguments: object
-) -> None:
-    """Run `loop(first, last, *arguments)` over all samples, in parts if that is worth it."""
-    if _Threads.count == 1:
-        loop(0, samples, *arguments)
-        return
-    parts = min(_Threads.count, samples, max(elements // _WORTH_SPLITTING, 1))
-    if parts == 1 or _Threads.pool is None:
-        loop(0, samples, *arguments)
-        return
-    bounds = [samples * part // parts for part in range(parts + 1)]
-    others = [
-        _Threads.pool.submit(loop, bounds[part], bounds[part + 1], *arguments)
-        for part in range(1, parts)
-    ]
-    loop(0, bounds[1], *arguments)
-    for other in others:
-        other.result()
+def shares(samples: int, elements: int) -> list[slice]:
+    """Equal shares of a batch: as many as threads are worth it for so many elements of work."""
+    count = min(_Threads.count, samples, max(elements // _WORTH_SPLITTING, 1))
+    ends = [samples * number // count for number in range(count + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 _Result = TypeVar("_Result")
 
 
-def in_blocks(work: Callable[[int, int], _Result], samples: int, block: int) -> list[_Result]:
-    """Results of `work(first, last)` on blocks of at most so many samples, in their order.
+def in_parallel(tasks: Sequence[Callable[[], _Result]], count: int) -> list[_Result]:
+    """Results of tasks in their order, run by at most `count` of the threads there are.
 
-    `work` may not split its own work over threads.
+    A task may not call this itself.
     """
-    firsts = iter(range(0, samples, block))
     results: dict[int, _Result] = {}
+    waiting = iter(range(len(tasks)))
 
     def run() -> None:
-        # Whoever is free takes the next block; `next` on a range is atomic.
-        for first in firsts:
-            results[first] = work(first, min(first + block, samples))
+        # Whoever is free takes the next task; `next` on a range is atomic.
+        for number in waiting:
+            results[number] = tasks[number]()
 
-    if samples <= block or _Threads.pool is None or _Threads.count == 1:
+    if _Threads.pool is None:
         run()
     else:
-        others = [_Threads.pool.submit(run) for _ in range(_Threads.count - 1)]
+        others = [_Threads.pool.submit(run) for _ in range(min(_Threads.count, count) - 1)]
         run()
         for other in others:
             other.result()
-    return [results[first] for first in sorted(results)]
+    return [results[number] for number in range(len(tasks))]
+
+
+def over_channels(
+    loop: Callable[..., object], channels: int, elements: int, *arguments: object
+) -> None:
+    """Run `loop(first, last, *arguments)` over all channels, in parts if that is worth it."""
+    parts = shares(channels, elements)
+    tasks = [partial(loop, share.start, share.stop, *arguments) for share in parts]
+    in_parallel(tasks, len(tasks))
 
 
 _local = threading.local()

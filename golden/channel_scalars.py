@@ -3,14 +3,11 @@
 No scheme puts them into a network; ONNX files have them. Source: our choice, as for Fixup's.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.formats import Integers
-from golden.gradients import Gradient, sum_samples
-from golden.layers import BiasLayer, Keys, MultiplierLayer
+from golden.layers import BiasLayer, MultiplierLayer
 from golden.values import Value
 
 __all__ = ["ChannelBiasLayer", "ChannelMultiplierLayer"]
@@ -24,16 +21,15 @@ def _channel_sums(values: Integers) -> NDArray[np.int64]:
 class ChannelBiasLayer(BiasLayer):
     """One bias a channel, in the tensor's own width."""
 
-    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
+    def contribution(self, error: Value) -> Value:
         """Sum of each channel's error."""
-        return {"bias": sum_samples(_channel_sums(error.integers), error.exponent)}
+        return Value(_channel_sums(error.integers), error.exponent)
 
 
 class ChannelMultiplierLayer(MultiplierLayer):
     """One multiplier a channel: 8-bit codes times an 8-bit number."""
 
-    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
+    def contribution(self, error: Value) -> Value:
         """Sum of each channel's error times input."""
         products = error.integers.astype(np.int32) * self._input.integers
-        exponent = error.exponent + self._input.exponent
-        return {"multiplier": sum_samples(_channel_sums(products), exponent)}
+        return Value(_channel_sums(products), error.exponent + self._input.exponent)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import loops
-from golden.acceleration import over_samples
+from golden.acceleration import over_channels
 from golden.formats import Integers
 from golden.randomness import weight_index
 
@@ -72,7 +72,7 @@ def largest(values: Integers) -> _Wide:
     """max|values| a sample."""
     flat = _rows(values)
     magnitude = _each(flat)
-    over_samples(loops.largest, len(flat), flat.size, flat, magnitude)
+    loops.largest(flat, magnitude)
     return magnitude
 
 
@@ -83,8 +83,7 @@ def quantize(
     flat = _rows(values)
     codes = np.empty(flat.shape, dtype=np.int8)
     new, top = np.empty((2, len(flat)), dtype=np.int64)
-    over_samples(
-        loops.quantize, len(flat), flat.size, flat, exponent, zero_exponent,
+    loops.quantize(flat, exponent, zero_exponent,
         magnitude is not None, exponent if magnitude is None else magnitude, codes, new, top,
     )  # fmt: skip
     return _shaped(codes, values.shape), new, top
@@ -109,8 +108,7 @@ def add_bias(
     flat = _rows(values) if scalar else _flat(values)
     out = np.empty(flat.shape, dtype=np.int8 if limit <= 127 else np.int32)
     magnitude = _each(flat)
-    over_samples(
-        loops.add_scalar if scalar else loops.add_channels, len(flat), flat.size, flat,
+    (loops.add_scalar if scalar else loops.add_channels)(flat,
         bias.item() if scalar else bias, exponents, limit, out, magnitude,
     )  # fmt: skip
     return _shaped(out, values.shape), magnitude
@@ -121,7 +119,7 @@ def rectify(values: Integers) -> tuple[Integers, NDArray[np.bool_], _Wide]:
     flat = _rows(values)
     out, positive = np.empty_like(flat), np.empty(flat.shape, dtype=np.bool_)
     magnitude = _each(flat)
-    over_samples(loops.rectify, len(flat), flat.size, flat, out, positive, magnitude)
+    (loops.rectify)(flat, out, positive, magnitude)
     return _shaped(out, values.shape), _shaped(positive, values.shape), magnitude
 
 
@@ -129,7 +127,7 @@ def mask(values: Integers, positive: NDArray[np.bool_]) -> tuple[Integers, _Wide
     """Values where `positive`, zero elsewhere, and the largest magnitudes."""
     flat = _rows(values)
     out, magnitude = np.empty_like(flat), _each(flat)
-    over_samples(loops.mask, len(flat), flat.size, flat, _rows(positive), out, magnitude)
+    loops.mask(flat, _rows(positive), out, magnitude)
     return _shaped(out, values.shape), magnitude
 
 
@@ -137,7 +135,7 @@ def scale(values: Integers, factor: int) -> tuple[Integers, _Wide]:
     """Codes times one 8-bit number, and the largest magnitudes."""
     flat = _rows(values)
     out, magnitude = np.empty(flat.shape, dtype=np.int32), _each(flat)
-    over_samples(loops.scale, len(flat), flat.size, flat, factor, out, magnitude)
+    loops.scale(flat, factor, out, magnitude)
     return _shaped(out, values.shape), magnitude
 
 
@@ -149,8 +147,7 @@ def join(
     flat, other = _rows(a), _rows(b)
     out = np.empty(flat.shape, dtype=np.int32)
     common, magnitude = np.empty((2, len(flat)), dtype=np.int64)
-    over_samples(
-        loops.join, len(flat), flat.size, flat, other, exponents, magnitudes, room, common, out,
+    loops.join(flat, other, exponents, magnitudes, room, common, out,
         magnitude,
     )  # fmt: skip
     return _shaped(out, a.shape), common, magnitude
@@ -173,7 +170,7 @@ def align(codes: Integers, shift: _Wide, key: int) -> Integers:
     """Codes shifted right by sample with stochastic rounding."""
     flat = _flat(codes)
     out = np.empty(flat.shape, dtype=np.int8)
-    over_samples(loops.align, len(flat), flat.size, flat, shift, key, out)
+    loops.align(flat, shift, key, out)
     return _shaped(out, codes.shape)
 
 
@@ -181,7 +178,7 @@ def sums(values: Integers) -> _Wide:
     """Sum a sample."""
     flat = _rows(values)
     out = _each(flat)
-    over_samples(loops.sums, len(flat), flat.size, flat, out)
+    loops.sums(flat, out)
     return out
 
 
@@ -189,7 +186,7 @@ def dot(a: Integers, b: Integers) -> _Wide:
     """Sum a sample of products of codes."""
     flat = _rows(a)
     out = _each(flat)
-    over_samples(loops.dot, len(flat), flat.size, flat, _rows(b), out)
+    loops.dot(flat, _rows(b), out)
     return out
 
 
@@ -224,17 +221,14 @@ def gather(
     planes: NDArray, rows: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
-    """Fill (samples, y, x, taps, taps, channels) from (samples, height, width, channels).
-
-    On the caller's thread: blocks of samples are in threads already.
-    """
+    """Fill (samples, y, x, taps, taps, channels) from (samples, height, width, channels)."""
     samples, height, width, channels = planes.shape
     # Bytes are moved eight at a time where they come so.
     if channels % 8 == 0:
         channels //= 8
         planes, rows = planes.view(np.int64), rows.view(np.int64)
     loops.gather(
-        0, samples, planes.reshape(samples, height, width * channels), stride, dilation, offset,
+        planes.reshape(samples, height, width * channels), stride, dilation, offset,
         channels, rows.reshape(*rows.shape[:4], -1),
     )  # fmt: skip
 
@@ -244,7 +238,7 @@ def spread(
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
     """Fill (channels, tall, wide, samples, y, x) from (channels, samples, height, width)."""
-    over_samples(
+    over_channels(
         loops.spread, len(taps), taps.size, np.ascontiguousarray(planes), stride, dilation, offset,
         taps,
     )  # fmt: skip
@@ -255,7 +249,7 @@ def collapse(
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
     """Fill (channels, samples, height, width) from (channels, tall, wide, samples, y, x)."""
-    over_samples(
+    over_channels(
         loops.collapse, len(taps), taps.size, np.ascontiguousarray(taps), stride, dilation, offset,
         planes,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.acceleration import in_blocks, scratch
+from golden.acceleration import scratch
 from golden.formats import Integers
 from golden.gradients import Learned
 from golden.im2col import Windows
@@ -49,10 +49,9 @@ class ConvolutionLayer(ProductLayer):
 
     def _forward(self, value: Value) -> Value:
         windows = self._geometry = self._windows(value.integers.shape)
-        self._planes = self._groups(value.integers)
         products = [
             _convolve(planes, windows, weights.reshape(len(weights), -1).T)
-            for planes, weights in zip(self._planes, self._weights(), strict=True)
+            for planes, weights in zip(self._groups(value.integers), self._weights(), strict=True)
         ]
         return self._biased(_joined(products).transpose(0, 3, 1, 2), value.exponent)
 
@@ -86,7 +85,7 @@ class ConvolutionLayer(ProductLayer):
 
     def _weight_product(self, aligned: Integers) -> Integers:
         outputs, _, *kernel = self.weight.values.shape
-        pairs = zip(self._groups(aligned), self._planes, strict=True)
+        pairs = zip(self._groups(aligned), self._groups(self._input.integers), strict=True)
         products = [_correlate(errors, planes, self._geometry) for errors, planes in pairs]
         taps = np.concatenate(products).reshape(outputs, *kernel, -1)
         return np.ascontiguousarray(taps.transpose(0, 3, 1, 2))
@@ -94,15 +93,14 @@ class ConvolutionLayer(ProductLayer):
 
 def _convolve(planes: NDArray, windows: Windows, weights: NDArray) -> NDArray[np.int32]:
     """Windows of (samples, height, width, in) times (taps * in, out): (samples, y, x, out)."""
-    samples = len(planes)
+    samples, block = len(planes), _samples(windows, weights.shape[0])
     product = np.empty((windows.rows(samples), weights.shape[1]), dtype=np.int32)
 
-    def block(first: int, last: int) -> None:
+    for first in range(0, samples, block):
+        last = min(first + block, samples)
         rows = windows.rows(last - first), weights.shape[0]
         part = windows.gather(planes[first:last], scratch(rows))
         matmul(part, weights, product[windows.rows(first) : windows.rows(last)])
-
-    in_blocks(block, samples, _samples(windows, weights.shape[0]))
     return product.reshape(samples, *windows.positions, -1)
 
 
@@ -112,14 +110,13 @@ def _correlate(errors: NDArray, planes: NDArray, windows: Windows) -> NDArray[np
     check_reduction(windows.rows(samples))
     columns = windows.kernel[0] * windows.kernel[1] * planes.shape[-1]
 
-    def block(first: int, last: int) -> NDArray[np.int32]:
+    block = _samples(windows, columns)
+    total = np.zeros((outputs, columns), dtype=np.int32)
+    for first in range(0, samples, block):
+        last = min(first + block, samples)
         part = windows.gather(planes[first:last], scratch((windows.rows(last - first), columns)))
-        return matmul(errors[first:last].reshape(-1, outputs).T, part)
-
-    first, *others = in_blocks(block, samples, _samples(windows, columns))
-    for other in others:
-        first += other
-    return first
+        total += matmul(errors[first:last].reshape(-1, outputs).T, part)
+    return total
 
 
 def _samples(windows: Windows, columns: int) -> int:

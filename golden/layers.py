@@ -16,7 +16,7 @@ from golden.acceleration import compiled
 from golden.formats import Integers, excess_bits, rounding_shift, saturate
 from golden.gradients import Gradient, Learned, align_errors, sum_samples
 from golden.matmul import matmul
-from golden.values import Value, channels_last_zeros, join, per_sample
+from golden.values import Value, channels_last_zeros, concatenate, join, per_sample
 
 __all__ = [
     "BIAS_EXPONENT",
@@ -99,8 +99,11 @@ class IntegerLayer(ABC):
         """Learned tensors by name."""
         return {}
 
-    def begin(self, keys: "Keys | None") -> None:  # noqa: B027 - most layers draw nothing
-        """Hear before a forward pass which random keys it has; None in inference."""
+    def begin(self, keys: "Keys | None", first: int = 0) -> None:  # noqa: B027 - few draw
+        """Hear before a forward pass which random keys it has; None in inference.
+
+        `first` is the number in the batch of the first of the samples that it is given.
+        """
 
     @abstractmethod
     def forward(self, inputs: Sequence[Value]) -> Value:
@@ -110,8 +113,15 @@ class IntegerLayer(ABC):
     def backward(self, error: Value) -> list[Value]:
         """Return the error of each input from the error of the output."""
 
-    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
-        """Return the gradient of each learned tensor."""
+    def collect(self, shards: "Sequence[IntegerLayer]") -> None:  # noqa: B027 - few learn
+        """Take over for `gradients` what copies of this layer kept of their samples, in order."""
+
+    def contribution(self, error: Value) -> Value:
+        """Return what samples contribute to the gradients: their errors, or sums of them."""
+        return error
+
+    def gradients(self, contribution: Value, keys: Keys) -> Mapping[str, Gradient]:
+        """Return the gradient of each learned tensor, from the whole batch's contributions."""
         return {}
 
 
@@ -140,13 +150,13 @@ class ProductLayer(IntegerLayer):
     def _weight_product(self, aligned: Integers) -> Integers:
         """Sum over samples (and positions) of error times input, of the weight's shape."""
 
-    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
+    def gradients(self, contribution: Value, keys: Keys) -> Mapping[str, Gradient]:
         """Weight gradient over the batch; a bias is the weight of an input that is always one."""
-        aligned, common = align_errors(error, self._input.exponent, keys("weight.E"))
+        aligned, common = align_errors(contribution, self._input.exponent, keys("weight.E"))
         self.aligned = {"weight": aligned}
         result = {"weight": Gradient(self._weight_product(aligned), common)}
         if self.bias is not None:
-            aligned, common = align_errors(error, 0, keys("bias.E"))
+            aligned, common = align_errors(contribution, 0, keys("bias.E"))
             self.aligned["bias"] = aligned
             axes = (0, *range(2, aligned.ndim))
             result["bias"] = Gradient(aligned.sum(axis=axes, dtype=np.int64), common)
@@ -156,6 +166,10 @@ class ProductLayer(IntegerLayer):
         """Keep the input for the weight gradient."""
         (self._input,) = inputs
         return self._forward(self._input)
+
+    def collect(self, shards: Sequence[IntegerLayer]) -> None:
+        """Take over the inputs."""
+        self._input = concatenate([it._input for it in shards if isinstance(it, ProductLayer)])
 
     @property
     def input(self) -> Value:
@@ -203,9 +217,13 @@ class BiasLayer(IntegerLayer):
         """Pass the error on."""
         return [error]
 
-    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
-        """Sum of the error."""
-        return {"bias": sum_samples(_sums(error.integers), error.exponent)}
+    def contribution(self, error: Value) -> Value:
+        """Sum of each sample's error."""
+        return Value(_sums(error.integers), error.exponent)
+
+    def gradients(self, contribution: Value, keys: Keys) -> Mapping[str, Gradient]:
+        """Sum over the samples."""
+        return {"bias": sum_samples(contribution.integers, contribution.exponent)}
 
 
 class MultiplierLayer(IntegerLayer):
@@ -242,14 +260,18 @@ class MultiplierLayer(IntegerLayer):
         """Multiply the error."""
         return [self._scaled(error)]
 
-    def gradients(self, error: Value, keys: Keys) -> Mapping[str, Gradient]:
-        """Sum of error times input."""
+    def contribution(self, error: Value) -> Value:
+        """Sum of each sample's error times input."""
         loops = compiled(error.integers.size)
         if loops:
             sums = loops.dot(error.integers, self._input.integers)
         else:
             sums = _sums(error.integers.astype(np.int32) * self._input.integers)
-        return {"multiplier": sum_samples(sums, error.exponent + self._input.exponent)}
+        return Value(sums, error.exponent + self._input.exponent)
+
+    def gradients(self, contribution: Value, keys: Keys) -> Mapping[str, Gradient]:
+        """Sum over the samples."""
+        return {"multiplier": sum_samples(contribution.integers, contribution.exponent)}
 
 
 def _sums(values: Integers) -> Integers:

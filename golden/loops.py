@@ -91,21 +91,19 @@ def _clip(value, limit):
 
 
 @_compile
-def largest(first, last, values, magnitude):
+def largest(values, magnitude):
     """max|values| a sample."""
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         magnitude[n] = _largest(values[n])
 
 
 @_compile
-def quantize(
-    first, last, values, exponent, zero_exponent, known, magnitude, codes, new_exponent, top
-):
+def quantize(values, exponent, zero_exponent, known, magnitude, codes, new_exponent, top):
     """`golden.values.quantize_samples`; `known`: `magnitude` holds max|values| already.
 
     `top` becomes max|codes|.
     """
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         largest = magnitude[n] if known else _largest(values[n])
         excess = 0
         while largest >> excess > 127:
@@ -136,13 +134,13 @@ def quantize_gradient(values, index, shift, key, codes):
 
 
 @_compile
-def add_channels(first, last, values, bias, exponents, limit, out, magnitude):
+def add_channels(values, bias, exponents, limit, out, magnitude):
     """`golden.layers.add_bias` with one bias a channel; `exponents`: the bias's, the values'."""
     channels = values.shape[2]
     aligned = np.empty(channels, np.int32)
     low = np.empty(channels, np.int32)
     high = np.empty(channels, np.int32)
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         for c in range(channels):
             wide = _half_up(np.int64(bias[c]), exponents[0] - exponents[1][n])
             # Clipped before the sum instead of behind it, so that 32 bits hold everything.
@@ -161,9 +159,9 @@ def add_channels(first, last, values, bias, exponents, limit, out, magnitude):
 
 
 @_compile
-def add_scalar(first, last, values, bias, exponents, limit, out, magnitude):
+def add_scalar(values, bias, exponents, limit, out, magnitude):
     """`golden.layers.add_bias` with one bias for all."""
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         wide = _half_up(np.int64(bias), exponents[0] - exponents[1][n])
         low = np.int32(_clip(-limit - wide, 0x7FFFFFFF))
         high = np.int32(_clip(limit - wide, 0x7FFFFFFF))
@@ -179,9 +177,9 @@ def add_scalar(first, last, values, bias, exponents, limit, out, magnitude):
 
 
 @_compile
-def rectify(first, last, values, out, positive, magnitude):
+def rectify(values, out, positive, magnitude):
     """ReLU, where it was positive, and the largest."""
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         top = np.int32(0)
         for i in range(values.shape[1]):
             value = np.int32(values[n, i])
@@ -193,9 +191,9 @@ def rectify(first, last, values, out, positive, magnitude):
 
 
 @_compile
-def mask(first, last, values, positive, out, magnitude):
+def mask(values, positive, out, magnitude):
     """Keep values where `positive`, zero elsewhere."""
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         top = np.int32(0)
         bottom = np.int32(0)
         for i in range(values.shape[1]):
@@ -207,10 +205,10 @@ def mask(first, last, values, positive, out, magnitude):
 
 
 @_compile
-def scale(first, last, values, factor, out, magnitude):
+def scale(values, factor, out, magnitude):
     """8-bit codes times one 8-bit number."""
     multiplier = np.int32(factor)
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         top = np.int32(0)
         bottom = np.int32(0)
         for i in range(values.shape[1]):
@@ -230,10 +228,10 @@ def _bit_length(magnitude):
 
 
 @_compile
-def join(first, last, a, b, exponents, magnitudes, room, common, out, magnitude):
+def join(a, b, exponents, magnitudes, room, common, out, magnitude):
     """`golden.values.join` of two tensors; `room`: bits that an aligned operand may have."""
     limit = np.int64(0x7FFFFFFF)
-    for n in range(first, last):
+    for n in range(a.shape[0]):
         top_a = _bit_length(magnitudes[0][n])
         top_b = _bit_length(magnitudes[1][n])
         exponent_a = exponents[0][n]
@@ -305,10 +303,10 @@ def collect(sums, exponent):
 
 
 @_compile
-def align(first, last, codes, shift, key, out):
+def align(codes, shift, key, out):
     """Right shifts of 0 and more with stochastic rounding; draws numbered as in memory."""
     size = codes.shape[1] * codes.shape[2]
-    for n in range(first, last):
+    for n in range(codes.shape[0]):
         if shift[n] == 0:
             out[n] = codes[n]
             continue
@@ -321,9 +319,9 @@ def align(first, last, codes, shift, key, out):
 
 
 @_compile
-def sums(first, last, values, out):
+def sums(values, out):
     """Sum a sample."""
-    for n in range(first, last):
+    for n in range(values.shape[0]):
         total = np.int64(0)
         for i in range(values.shape[1]):
             total += np.int64(values[n, i])
@@ -331,9 +329,9 @@ def sums(first, last, values, out):
 
 
 @_compile
-def dot(first, last, a, b, out):
+def dot(a, b, out):
     """Sum a sample of products of 8-bit codes."""
-    for n in range(first, last):
+    for n in range(a.shape[0]):
         total = np.int64(0)
         for i in range(a.shape[1]):
             total += np.int64(np.int32(np.int32(a[n, i]) * np.int32(b[n, i])))
@@ -359,7 +357,7 @@ def update(
 
 
 @_compile
-def gather(first, last, planes, stride, dilation, offset, channels, out):
+def gather(planes, stride, dilation, offset, channels, out):
     """Windows of planes (samples, height, width * channels) as rows; zeros around the planes.
 
     `out` is (samples, rows, columns, kernel height, kernel width * channels); the first window
@@ -370,7 +368,7 @@ def gather(first, last, planes, stride, dilation, offset, channels, out):
     _, rows, columns, tall, run = out.shape
     wide = run // channels
     source, target = planes.reshape(-1), out.reshape(-1)
-    for n in range(first, last):
+    for n in range(planes.shape[0]):
         for y in range(rows):
             for ky in range(tall):
                 row = y * stride[0] + offset[0] + ky * dilation[0]

@@ -38,7 +38,7 @@ def test_multipliers_a_channel(dtype: type) -> None:
     np.testing.assert_array_equal(scaled(out), reference.forward([scaled(value)], True))
     (below,) = layer.backward(error)
     np.testing.assert_array_equal(scaled(below), reference.backward(scaled(error), True)[0])
-    gradient = layer.gradients(error, keys)["multiplier"]
+    gradient = layer.gradients(layer.contribution(error), keys)["multiplier"]
     difference = gradient.total * 2.0**-gradient.exponent - reference.gradients["multiplier"]
     # Three of the samples are brought to the coarsest one's step.
     assert np.abs(difference).max() <= 3 * 2.0**-gradient.exponent
@@ -59,7 +59,7 @@ def test_biases_a_channel(dtype: type) -> None:
     (below,) = layer.backward(error)
     assert below is error
     reference.backward(scaled(error), True)
-    gradient = layer.gradients(error, keys)["bias"]
+    gradient = layer.gradients(layer.contribution(error), keys)["bias"]
     difference = gradient.total * 2.0**-gradient.exponent - reference.gradients["bias"]
     assert np.abs(difference).max() <= 3 * 2.0**-gradient.exponent
     saturated = layer.forward([Value(np.full(SHAPE, 127), np.full(4, 5), is_codes=True)])

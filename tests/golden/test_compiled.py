@@ -186,7 +186,7 @@ def test_layers(
         codes_only = codes or layer.needs_codes
         out = layer.forward([value(seed, shape, codes=codes_only)])
         error = value(seed + 7, shape, codes=codes_only)
-        gradients = layer.gradients(error, lambda what: 1)
+        gradients = layer.gradients(layer.contribution(error), lambda what: 1)
         found = [(g.total, g.exponent) for g in gradients.values()]
         return [out, layer.backward(error), found]
 
@@ -286,7 +286,7 @@ def test_convolutions_in_blocks(seed: int, stride: int, samples: int, groups: in
         layer = ConvolutionLayer("c", operator, Learned.fresh(weight, 5, WEIGHT), None)
         out = layer.forward([codes])
         error = Value(tensor(seed + 1, out.integers.shape, codes=True), out.exponent, True)
-        gradient = layer.gradients(error, lambda what: 99)["weight"]
+        gradient = layer.gradients(layer.contribution(error), lambda what: 99)["weight"]
         return [out, layer.backward(error), gradient.total, gradient.exponent]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -74,7 +74,7 @@ OTHERS = {
     "first_largest": lambda taps: (len(taps) - 1) * taps[0].size,
     "sum_taps": lambda taps: (len(taps) - 1) * taps[0].size,
     "scatter": scattered,
-    "kept": lambda key, shape, keep: math.prod(shape),
+    "kept": lambda key, shape, *_: math.prod(shape),
 }
 """Piece -> its comparisons, additions or draws."""
 
