@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from golden import loops
 from golden.acceleration import over_channels
+from golden.deferred import add_scalar, join, mask, quantize, rectify, rows, scale, shaped
 from golden.formats import Integers
 from golden.randomness import weight_index
+from golden.values import Value
 
 __all__ = [
     "add_bias",
@@ -46,23 +48,6 @@ def _flat(values: NDArray) -> NDArray:
     return np.ascontiguousarray(values).reshape(len(values), 1, -1)
 
 
-def _rows(values: NDArray) -> NDArray:
-    """(samples, elements) in the order of `_flat`."""
-    if values.dtype.itemsize > 4:
-        values = values.astype(np.int32)
-    if values.ndim == 4:
-        values = values.transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(values).reshape(len(values), -1)
-
-
-def _shaped(flat: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """Undo `_flat` or `_rows`."""
-    if len(shape) == 4:
-        samples, channels, height, width = shape
-        return flat.reshape(samples, height, width, channels).transpose(0, 3, 1, 2)
-    return flat.reshape(shape)
-
-
 def _each(values: NDArray) -> _Wide:
     """One number a sample, to be filled in."""
     return np.empty(len(values), dtype=np.int64)
@@ -70,23 +55,10 @@ def _each(values: NDArray) -> _Wide:
 
 def largest(values: Integers) -> _Wide:
     """max|values| a sample."""
-    flat = _rows(values)
+    flat = rows(values)
     magnitude = _each(flat)
     loops.largest(flat, magnitude)
     return magnitude
-
-
-def quantize(
-    values: Integers, exponent: _Wide, magnitude: _Wide | None, zero_exponent: int
-) -> tuple[Integers, _Wide, _Wide]:
-    """8-bit codes, their exponents and max|codes|; max|values| is taken if it is known."""
-    flat = _rows(values)
-    codes = np.empty(flat.shape, dtype=np.int8)
-    new, top = np.empty((2, len(flat)), dtype=np.int64)
-    loops.quantize(flat, exponent, zero_exponent,
-        magnitude is not None, exponent if magnitude is None else magnitude, codes, new, top,
-    )  # fmt: skip
-    return _shaped(codes, values.shape), new, top
 
 
 def quantize_gradient(values: Integers, shift: int, key: int) -> Integers:
@@ -97,60 +69,15 @@ def quantize_gradient(values: Integers, shift: int, key: int) -> Integers:
     return codes.reshape(values.shape)
 
 
-def add_bias(
-    values: Integers, bias: Integers, exponents: tuple[int, _Wide], limit: int
-) -> tuple[Integers, _Wide]:
-    """Values plus biases brought to their exponents, within `limit`; and the largest magnitudes.
-
-    `exponents` are the bias's and the samples'.
-    """
-    scalar = bias.size == 1
-    flat = _rows(values) if scalar else _flat(values)
+def add_bias(value: Value, bias: Integers, exponent: int, limit: int) -> Value:
+    """Values plus biases brought to their exponents, within `limit`."""
+    if bias.size == 1:
+        return add_scalar(value, bias.item(), exponent)
+    flat = _flat(value.integers)
     out = np.empty(flat.shape, dtype=np.int8 if limit <= 127 else np.int32)
     magnitude = _each(flat)
-    (loops.add_scalar if scalar else loops.add_channels)(flat,
-        bias.item() if scalar else bias, exponents, limit, out, magnitude,
-    )  # fmt: skip
-    return _shaped(out, values.shape), magnitude
-
-
-def rectify(values: Integers) -> tuple[Integers, NDArray[np.bool_], _Wide]:
-    """ReLU, where it was positive, and the largest magnitudes."""
-    flat = _rows(values)
-    out, positive = np.empty_like(flat), np.empty(flat.shape, dtype=np.bool_)
-    magnitude = _each(flat)
-    (loops.rectify)(flat, out, positive, magnitude)
-    return _shaped(out, values.shape), _shaped(positive, values.shape), magnitude
-
-
-def mask(values: Integers, positive: NDArray[np.bool_]) -> tuple[Integers, _Wide]:
-    """Values where `positive`, zero elsewhere, and the largest magnitudes."""
-    flat = _rows(values)
-    out, magnitude = np.empty_like(flat), _each(flat)
-    loops.mask(flat, _rows(positive), out, magnitude)
-    return _shaped(out, values.shape), magnitude
-
-
-def scale(values: Integers, factor: int) -> tuple[Integers, _Wide]:
-    """Codes times one 8-bit number, and the largest magnitudes."""
-    flat = _rows(values)
-    out, magnitude = np.empty(flat.shape, dtype=np.int32), _each(flat)
-    loops.scale(flat, factor, out, magnitude)
-    return _shaped(out, values.shape), magnitude
-
-
-def join(
-    a: Integers, b: Integers, exponents: tuple[_Wide, _Wide], magnitudes: tuple[_Wide, _Wide],
-    room: int,
-) -> tuple[Integers, _Wide, _Wide]:  # fmt: skip
-    """Saturated sum of two tensors at common exponents, these, and the largest magnitudes."""
-    flat, other = _rows(a), _rows(b)
-    out = np.empty(flat.shape, dtype=np.int32)
-    common, magnitude = np.empty((2, len(flat)), dtype=np.int64)
-    loops.join(flat, other, exponents, magnitudes, room, common, out,
-        magnitude,
-    )  # fmt: skip
-    return _shaped(out, a.shape), common, magnitude
+    loops.add_channels(flat, bias, (exponent, value.exponent), limit, out, magnitude)
+    return Value(shaped(out, value.shape), value.exponent, value.is_codes, magnitude)
 
 
 def alignment(exponent: _Wide, other: Integers | int, magnitude: _Wide) -> tuple[_Wide, int]:
@@ -171,12 +98,12 @@ def align(codes: Integers, shift: _Wide, key: int) -> Integers:
     flat = _flat(codes)
     out = np.empty(flat.shape, dtype=np.int8)
     loops.align(flat, shift, key, out)
-    return _shaped(out, codes.shape)
+    return shaped(out, codes.shape)
 
 
 def sums(values: Integers) -> _Wide:
     """Sum a sample."""
-    flat = _rows(values)
+    flat = rows(values)
     out = _each(flat)
     loops.sums(flat, out)
     return out
@@ -184,9 +111,9 @@ def sums(values: Integers) -> _Wide:
 
 def dot(a: Integers, b: Integers) -> _Wide:
     """Sum a sample of products of codes."""
-    flat = _rows(a)
+    flat = rows(a)
     out = _each(flat)
-    loops.dot(flat, _rows(b), out)
+    loops.dot(flat, rows(b), out)
     return out
 
 

@@ -64,11 +64,10 @@ def add_bias(value: Value, bias: Integers) -> Value:
     `bias` is (1,) or one a channel: it broadcasts against dimension 1.
     """
     limit = 127 if value.is_codes else _MAX32
-    loops = compiled(value.integers.size)
+    loops = compiled(value.size)
     if loops:
-        exponents = BIAS_EXPONENT, value.exponent
-        total, magnitude = loops.add_bias(value.integers, bias, exponents, limit)
-        return Value(total, value.exponent, value.is_codes, magnitude)
+        biased: Value = loops.add_bias(value, bias, BIAS_EXPONENT, limit)
+        return biased
     shift = BIAS_EXPONENT - value.exponent
     shaped = bias.reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
     aligned = rounding_shift(shaped, per_sample(shift, value.integers)).astype(np.int64)
@@ -242,14 +241,13 @@ class MultiplierLayer(IntegerLayer):
 
     def _scaled(self, value: Value) -> Value:
         m8, multiplier_exponent = used_multiplier(self.multiplier.values)
-        exponent = value.exponent + multiplier_exponent
-        loops = compiled(value.integers.size) if m8.size == 1 else None
+        loops = compiled(value.size) if m8.size == 1 else None
         if loops:
-            scaled, magnitude = loops.scale(value.integers, m8.item())
-            return Value(scaled, exponent, magnitude=magnitude)
+            scaled: Value = loops.scale(value, m8.item(), multiplier_exponent)
+            return scaled
         # One number, or one a channel.
         m8 = m8.astype(np.int32).reshape(1, -1, *(1 for _ in value.integers.shape[2:]))
-        return Value(value.integers * m8, exponent)
+        return Value(value.integers * m8, value.exponent + multiplier_exponent)
 
     def forward(self, inputs: Sequence[Value]) -> Value:
         """Multiply: 15 bits."""
@@ -286,19 +284,19 @@ class RectifierLayer(IntegerLayer):
     def forward(self, inputs: Sequence[Value]) -> Value:
         """Replace negative values by zero."""
         (value,) = inputs
-        loops = compiled(value.integers.size)
+        loops = compiled(value.size)
         if loops:
-            positive, self._mask, magnitude = loops.rectify(value.integers)
-            return Value(positive, value.exponent, value.is_codes, magnitude)
+            rectified: Value
+            rectified, self._mask = loops.rectify(value)
+            return rectified
         self._mask = value.integers > 0
         return Value(np.maximum(value.integers, 0), value.exponent, value.is_codes)
 
     def backward(self, error: Value) -> list[Value]:
         """Only where the input was positive."""
-        loops = compiled(error.integers.size)
+        loops = compiled(error.size)
         if loops:
-            kept, magnitude = loops.mask(error.integers, self._mask)
-            return [Value(kept, error.exponent, error.is_codes, magnitude)]
+            return [loops.mask(error, self._mask)]
         return [Value(error.integers * self._mask, error.exponent, error.is_codes)]
 
 

@@ -15,20 +15,15 @@ from golden.randomness import MAX_INDEX, ROUND_KEY_BITS
 
 __all__ = [
     "add_channels",
-    "add_scalar",
     "align",
     "alignment",
+    "apply",
     "collapse",
     "collect",
     "dot",
     "gather",
-    "join",
     "largest",
-    "mask",
-    "quantize",
     "quantize_gradient",
-    "rectify",
-    "scale",
     "spread",
     "sums",
     "update",
@@ -98,28 +93,6 @@ def largest(values, magnitude):
 
 
 @_compile
-def quantize(values, exponent, zero_exponent, known, magnitude, codes, new_exponent, top):
-    """`golden.values.quantize_samples`; `known`: `magnitude` holds max|values| already.
-
-    `top` becomes max|codes|.
-    """
-    for n in range(values.shape[0]):
-        largest = magnitude[n] if known else _largest(values[n])
-        excess = 0
-        while largest >> excess > 127:
-            excess += 1
-        new = exponent[n] - excess if largest else zero_exponent
-        new_exponent[n] = min(max(new, EXPONENT_MIN), EXPONENT_MAX)
-        begin = np.int32(max(excess - 1, 0))
-        end = np.int32(min(excess, 1))
-        for i in range(values.shape[1]):
-            rounded = np.int32(np.int32(np.int32(values[n, i]) >> begin) + end) >> end
-            codes[n, i] = _clip(np.int32(rounded), np.int32(127))
-        # Not in the loop above, which would become three times as slow.
-        top[n] = _largest(codes[n])
-
-
-@_compile
 def quantize_gradient(values, index, shift, key, codes):
     """`golden.gradients.quantize_gradient` on a vector of up to 48 bits, numbered by `index`."""
     for i in range(values.size):
@@ -159,67 +132,6 @@ def add_channels(values, bias, exponents, limit, out, magnitude):
 
 
 @_compile
-def add_scalar(values, bias, exponents, limit, out, magnitude):
-    """`golden.layers.add_bias` with one bias for all."""
-    for n in range(values.shape[0]):
-        wide = _half_up(np.int64(bias), exponents[0] - exponents[1][n])
-        low = np.int32(_clip(-limit - wide, 0x7FFFFFFF))
-        high = np.int32(_clip(limit - wide, 0x7FFFFFFF))
-        aligned = np.int32(wide)
-        top = np.int32(0)
-        bottom = np.int32(0)
-        for i in range(values.shape[1]):
-            total = np.int32(min(max(np.int32(values[n, i]), low), high) + aligned)
-            top = max(top, total)
-            bottom = min(bottom, total)
-            out[n, i] = total
-        magnitude[n] = max(np.int64(top), -np.int64(bottom))
-
-
-@_compile
-def rectify(values, out, positive, magnitude):
-    """ReLU, where it was positive, and the largest."""
-    for n in range(values.shape[0]):
-        top = np.int32(0)
-        for i in range(values.shape[1]):
-            value = np.int32(values[n, i])
-            positive[n, i] = value > 0
-            value = max(value, np.int32(0))
-            top = max(top, value)
-            out[n, i] = value
-        magnitude[n] = top
-
-
-@_compile
-def mask(values, positive, out, magnitude):
-    """Keep values where `positive`, zero elsewhere."""
-    for n in range(values.shape[0]):
-        top = np.int32(0)
-        bottom = np.int32(0)
-        for i in range(values.shape[1]):
-            value = np.int32(np.int32(values[n, i]) * np.int32(positive[n, i]))
-            top = max(top, value)
-            bottom = min(bottom, value)
-            out[n, i] = value
-        magnitude[n] = max(np.int64(top), -np.int64(bottom))
-
-
-@_compile
-def scale(values, factor, out, magnitude):
-    """8-bit codes times one 8-bit number."""
-    multiplier = np.int32(factor)
-    for n in range(values.shape[0]):
-        top = np.int32(0)
-        bottom = np.int32(0)
-        for i in range(values.shape[1]):
-            value = np.int32(np.int32(values[n, i]) * multiplier)
-            top = max(top, value)
-            bottom = min(bottom, value)
-            out[n, i] = value
-        magnitude[n] = max(np.int64(top), -np.int64(bottom))
-
-
-@_compile
 def _bit_length(magnitude):
     bits = 0
     while magnitude >> bits:
@@ -228,46 +140,146 @@ def _bit_length(magnitude):
 
 
 @_compile
-def join(a, b, exponents, magnitudes, room, common, out, magnitude):
-    """`golden.values.join` of two tensors; `room`: bits that an aligned operand may have."""
-    limit = np.int64(0x7FFFFFFF)
+def _common(a, b, magnitude_a, magnitude_b, room):
+    """Exponent of a join from the operands'."""
+    top_a = _bit_length(magnitude_a)
+    top_b = _bit_length(magnitude_b)
+    common = max(a if top_a else EXPONENT_MIN, b if top_b else EXPONENT_MIN)
+    if top_a:
+        common = min(common, a + min(LEFT_SHIFT_MAX, room - top_a))
+    if top_b:
+        common = min(common, b + min(LEFT_SHIFT_MAX, room - top_b))
+    return common
+
+
+@_compile
+def _load(values, factor, row):
+    for i in range(row.size):
+        row[i] = np.int32(np.int32(values[i]) * factor)
+
+
+@_compile
+def _shift(row, shift):
+    """Round half up in place; left shifts fit 30 bits, as the caller has arranged."""
+    if shift > 0:
+        begin = np.int32(min(shift - 1, 31))
+        right = np.int32(min(shift, 31))
+        for i in range(row.size):
+            row[i] = np.int32(row[i] >> right) + np.int32(np.int32(row[i] >> begin) & np.int32(1))
+    elif shift < 0:
+        left = np.int32(min(-shift, LEFT_SHIFT_MAX))
+        for i in range(row.size):
+            row[i] = np.int32(row[i] << left)
+
+
+@_compile
+def _join(row, other, shift):
+    """Add what is shifted on its way; operands of 30 bits, which rounding may take to 2**30."""
+    left = np.int32(min(max(-shift, 0), LEFT_SHIFT_MAX))
+    right = np.int32(min(max(shift, 0), 31))
+    begin = np.int32(min(max(shift - 1, 0), 31))
+    end = np.int32(min(max(shift, 0), 1))
+    top = np.int32(1 << 30)
+    limit = np.int32(0x7FFFFFFF)
+    for i in range(row.size):
+        x = row[i]
+        y = np.int32(other[i])
+        y = np.int32(np.int32(y >> right) + np.int32(np.int32(y >> begin) & end))
+        y = np.int32(y << left)
+        total = np.int32(x + y)
+        # The one sum that does not fit.
+        total = limit if np.int32(min(x, y)) == top else total
+        row[i] = max(total, np.int32(-limit))
+
+
+@_compile
+def _bias(row, bias, shift, limit):
+    wide = _half_up(np.int64(bias), shift)
+    # Clipped before the sum instead of behind it, so that 32 bits hold everything.
+    low = np.int32(_clip(-limit - wide, 0x7FFFFFFF))
+    high = np.int32(_clip(limit - wide, 0x7FFFFFFF))
+    aligned = np.int32(wide)
+    for i in range(row.size):
+        row[i] = np.int32(min(max(row[i], low), high) + aligned)
+
+
+@_compile
+def _rectify(row, positive):
+    for i in range(row.size):
+        positive[i] = row[i] > 0
+        row[i] = max(row[i], np.int32(0))
+
+
+@_compile
+def _mask(row, positive):
+    for i in range(row.size):
+        row[i] = np.int32(row[i] * np.int32(positive[i]))
+
+
+@_compile
+def _extremes(row):
+    high = np.int32(0)
+    low = np.int32(0)
+    for i in range(row.size):
+        high = max(high, row[i])
+        low = min(low, row[i])
+    return high, low
+
+
+@_compile
+def _narrow(value, begin, end):
+    """Round half up to 8 bits: a shift right by begin + end."""
+    rounded = np.int32(np.int32(np.int32(value >> begin) + end) >> end)
+    return _clip(rounded, np.int32(127))
+
+
+@_compile
+def apply(
+    a, b, positive, exponents, magnitudes, known, factor, factor_exponent, joins, room, biases,
+    bias, bias_exponent, limit, masks, rectifies, quantizes, zero_exponent, out, new_exponent,
+    magnitude,
+):  # fmt: skip
+    """`golden.deferred`: one pass over each sample, which stays in the cache meanwhile.
+
+    In this order, as far as asked for: `a` times a factor; joined with `b` (`golden.values.join`;
+    `room`: bits that an aligned operand may have; `known`: `magnitudes` holds max|a| and max|b|);
+    plus a bias within `limit`; ReLU, which fills in `positive`, or `positive` as a mask; to 8 bits.
+    """
+    row = np.empty(a.shape[1], np.int32)
     for n in range(a.shape[0]):
-        top_a = _bit_length(magnitudes[0][n])
-        top_b = _bit_length(magnitudes[1][n])
-        exponent_a = exponents[0][n]
-        exponent_b = exponents[1][n]
-        finest = max(exponent_a if top_a else EXPONENT_MIN, exponent_b if top_b else EXPONENT_MIN)
-        new = finest
-        if top_a:
-            new = min(new, exponent_a + min(LEFT_SHIFT_MAX, room - top_a))
-        if top_b:
-            new = min(new, exponent_b + min(LEFT_SHIFT_MAX, room - top_b))
-        common[n] = new
-        shift_a = exponent_a - new
-        shift_b = exponent_b - new
-        # Left shifts fit 30 bits, as just arranged; operands of zeros shift as they like.
-        left_a = np.int32(min(max(-shift_a, 0), LEFT_SHIFT_MAX))
-        left_b = np.int32(min(max(-shift_b, 0), LEFT_SHIFT_MAX))
-        right_a = np.int32(min(max(shift_a, 0), 31))
-        right_b = np.int32(min(max(shift_b, 0), 31))
-        below_a = np.int32(min(max(shift_a - 1, 0), 31))
-        below_b = np.int32(min(max(shift_b - 1, 0), 31))
-        end_a = np.int32(min(max(shift_a, 0), 1))
-        end_b = np.int32(min(max(shift_b, 0), 1))
-        top = np.int32(0)
-        bottom = np.int32(0)
-        for i in range(a.shape[1]):
-            x = np.int32(a[n, i])
-            y = np.int32(b[n, i])
-            x = np.int32(np.int32(x >> right_a) + np.int32(np.int32(x >> below_a) & end_a))
-            y = np.int32(np.int32(y >> right_b) + np.int32(np.int32(y >> below_b) & end_b))
-            total = np.int64(np.int32(np.int32(x) << left_a))
-            total += np.int64(np.int32(np.int32(y) << left_b))
-            narrow = np.int32(_clip(total, limit))
-            top = max(top, narrow)
-            bottom = min(bottom, narrow)
-            out[n, i] = narrow
-        magnitude[n] = max(np.int64(top), -np.int64(bottom))
+        exponent = exponents[0][n] + factor_exponent
+        _load(a[n], np.int32(factor), row)
+        if joins:
+            top = (magnitudes[0][n] if known[0] else _largest(a[n])) * abs(factor)
+            other_top = magnitudes[1][n] if known[1] else _largest(b[n])
+            common = _common(exponent, exponents[1][n], top, other_top, room)
+            _shift(row, exponent - common)
+            _join(row, b[n], exponents[1][n] - common)
+            exponent = common
+        if biases:
+            _bias(row, bias, bias_exponent - exponent, limit)
+        if rectifies:
+            _rectify(row, positive[n])
+        elif masks:
+            _mask(row, positive[n])
+        high, low = _extremes(row)
+        largest = max(np.int64(high), -np.int64(low))
+        magnitude[n] = largest
+        new_exponent[n] = exponent
+        to = out[n]
+        if quantizes:
+            excess = max(_bit_length(largest) - 7, 0)
+            new = exponent - excess if largest else zero_exponent
+            new_exponent[n] = min(max(new, EXPONENT_MIN), EXPONENT_MAX)
+            begin = np.int32(max(excess - 1, 0))
+            end = np.int32(min(excess, 1))
+            for i in range(row.size):
+                to[i] = _narrow(row[i], begin, end)
+            # Rounding keeps the order.
+            magnitude[n] = max(_narrow(high, begin, end), -_narrow(low, begin, end))
+        else:
+            for i in range(row.size):
+                to[i] = row[i]
 
 
 @_compile
@@ -303,6 +315,32 @@ def collect(sums, exponent):
 
 
 @_compile
+def _align(codes, shift, key, index, out):
+    """Codes whose numbers, from `index` on, differ in their low 16 bits only: 16 bits do it all."""
+    low = np.uint16(key)
+    byte = np.uint16(0xFF)
+    first = np.uint16(np.uint16((key >> ROUND_KEY_BITS[0]) & 0xFF) ^ np.uint16(index >> 16))
+    right = np.int16(min(shift, 15))
+    above = np.int16(min(max(shift - 16, 0), 15))
+    left = np.uint16(max(16 - shift, 0))
+    for i in range(codes.shape[0]):
+        mixed = np.uint16(np.uint16(np.uint16(index) + np.uint16(i)) ^ low)
+        a = np.uint16(mixed & byte)
+        b = np.uint16(mixed >> np.uint16(8))
+        for number, position in enumerate(ROUND_KEY_BITS):
+            round_key = np.uint16(key >> position) & byte if number else first
+            turned = np.uint16(np.uint16(a >> np.uint16(2)) | np.uint16(a << np.uint16(6)))
+            a = np.uint16(np.uint16(np.uint16(turned + b) & byte) ^ round_key)
+            turned = np.uint16(np.uint16(b << np.uint16(3)) | np.uint16(b >> np.uint16(5)))
+            b = np.uint16(np.uint16(turned & byte) ^ a)
+        value = np.int16(codes[i])
+        below = np.uint16(np.uint16(np.int16(value >> above)) << left)
+        total = np.uint16(below + np.uint16(np.uint16(b << np.uint16(8)) | a))
+        # The sum wrapped where it carries.
+        out[i] = np.int16(np.int16(value >> right) + np.int16(total < below))
+
+
+@_compile
 def align(codes, shift, key, out):
     """Right shifts of 0 and more with stochastic rounding; draws numbered as in memory."""
     size = codes.shape[1] * codes.shape[2]
@@ -310,12 +348,14 @@ def align(codes, shift, key, out):
         if shift[n] == 0:
             out[n] = codes[n]
             continue
-        start = np.uint32(n * size)
         sample = codes[n].reshape(-1)
         result = out[n].reshape(-1)
-        for i in range(size):
-            random = _draw(key, np.uint32(i + start))
-            result[i] = _stochastic(np.int32(sample[i]), shift[n], random)
+        begin = 0
+        while begin < size:
+            index = (n * size + begin) & (MAX_INDEX - 1)
+            end = min(size, begin + 0x10000 - (index & 0xFFFF))
+            _align(sample[begin:end], min(shift[n], 31), key, index, result[begin:end])
+            begin = end
 
 
 @_compile

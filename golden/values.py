@@ -1,5 +1,6 @@
 """What flows through an integer network: 8-bit codes or 32-bit results, one exponent a sample."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,16 @@ class Value:
     is_codes: bool = False
     magnitude: NDArray[np.int64] | None = None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `integers`; who asks for this alone may be before they are made."""
+        return self.integers.shape
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
     def largest(self) -> NDArray[np.int64]:
         """max|integers| of each sample, shape (samples,)."""
         if self.magnitude is not None:
@@ -75,7 +86,7 @@ class Value:
         return largest_magnitude(self.integers, axis=tuple(range(1, self.integers.ndim)))
 
     def __len__(self) -> int:
-        return len(self.integers)
+        return self.shape[0]
 
 
 def concatenate(values: Sequence[Value]) -> Value:
@@ -100,13 +111,11 @@ def quantize_samples(value: Value, zero_exponent: int) -> Value:
     Nothing waits for the batch. A sample that is all zero gets `zero_exponent`; otherwise its
     exponent would drift from layer to layer with nothing to hold it. Source: our choice.
     """
-    integers = value.integers
-    loops = compiled(integers.size)
+    loops = compiled(value.size)
     if loops:
-        codes, exponent, largest = loops.quantize(
-            integers, value.exponent, value.magnitude, zero_exponent
-        )
-        return Value(codes, exponent, True, largest)
+        quantized: Value = loops.quantize(value, zero_exponent)
+        return quantized
+    integers = value.integers
     magnitude = value.largest()
     shift = np.maximum(bit_length(magnitude) - 7, 0)
     codes = _NEAREST.apply(integers, per_sample(shift, integers)).astype(np.int8)
@@ -123,12 +132,9 @@ def join(operands: Sequence[Value]) -> Value:
     """
     if len(operands) == 1:
         return operands[0]
-    if len(operands) == 2 and (loops := compiled(operands[0].integers.size)):
-        a, b = operands
-        total, common, magnitude = loops.join(
-            a.integers, b.integers, (a.exponent, b.exponent), (a.largest(), b.largest()), _JOIN_BITS
-        )
-        return Value(total, common, magnitude=magnitude)
+    if len(operands) == 2 and (loops := compiled(operands[0].size)):
+        joined: Value = loops.join(*operands, _JOIN_BITS)
+        return joined
     exponents = np.array([value.exponent for value in operands])
     tops = bit_length(np.array([value.largest() for value in operands]))
     finest = np.where(tops > 0, exponents, EXPONENT_MIN).max(axis=0)

@@ -193,6 +193,45 @@ def test_layers(
     agree(work)
 
 
+OPERATIONS = ["multiplier", "bias", "rectifier", "mask", "join", "reversed join", "integers"]
+
+
+@compared
+@given(seeds, shapes, st.booleans(), st.lists(st.sampled_from(OPERATIONS), max_size=6))
+@example(1, (3, 2, 4, 5), True, ["multiplier", "join", "bias", "rectifier"])
+@example(1, (3, 2, 4, 5), False, ["bias", "rectifier"])
+@example(1, (3, 2, 4, 5), False, ["join", "mask"])
+def test_operations_that_wait_for_each_other(
+    seed: int, shape: tuple[int, ...], codes: bool, operations: list[str]
+) -> None:
+    def work() -> object:
+        it = value(seed, shape, codes=codes)
+        rng = np.random.default_rng(seed)
+        kept = []
+        for number, operation in enumerate(operations):
+            other = value(seed + number + 1, shape, codes=bool(rng.integers(2)))
+            factor = int(rng.integers(-32767, 32768))
+            layer = RectifierLayer("r")
+            assert layer.forward([other]).integers.shape == shape
+            if operation == "multiplier" and it.is_codes:
+                it = MultiplierLayer("m", scalar(factor)).forward([it])
+            elif operation == "bias":
+                it = add_bias(it, np.array([factor]))
+            elif operation == "rectifier":
+                it = layer.forward([it])
+            elif operation == "mask":
+                (it,) = layer.backward(it)
+            elif operation == "join":
+                it = join([it, other])
+            elif operation == "reversed join":
+                it = join([other, it])
+            elif operation == "integers":
+                kept.append(it.integers)
+        return [kept, quantize_samples(it, 5), it]
+
+    agree(work)
+
+
 @compared
 @given(
     seeds,

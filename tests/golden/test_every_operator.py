@@ -5,7 +5,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from golden.acceleration import specification
+from golden import acceleration
+from golden.acceleration import shares, specification, threads
 from golden.activations import ClippedLayer, LeakyLayer
 from golden.channel_shuffle import ChannelShuffleLayer
 from golden.concatenation import ConcatLayer
@@ -41,7 +42,7 @@ from golden.training import Model
 from golden.values import Value
 
 
-def network() -> Network:
+def network(dropout: float = 0.0) -> Network:
     """Means over powers of two without padding, so that floating point means the same by them."""
     it = Network("every", (2, 13, 12))
     add = it.add
@@ -73,7 +74,7 @@ def network() -> Network:
     add("again", Reshape((20,)))
     add("fc1", Linear(16))
     add("relu1", Activation())
-    add("drop", Dropout(0.0))
+    add("drop", Dropout(dropout))
     add("head", Linear(3))
     add("soft", Softmax())
     return it
@@ -126,6 +127,28 @@ def test_it_learns() -> None:
     codes, labels = batch(2000, 128)
     predicted = after(steps=8).logits(codes)[0].argmax(axis=1)
     assert (predicted == labels).mean() > 0.9
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_threads_that_share_a_batch_change_nothing(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceleration, "_WORTH_SPLITTING", 1)
+    found = []
+    for number in (1, count):
+        it = build(network(dropout=0.5), seed=0)
+        with threads(number):
+            assert len(shares(32, 1000)) == number
+            for step in range(3):
+                it.step(*batch(step), 0, traced=False)
+            results = [*it.logits(batch(9, 5)[0])]
+        for layer in it.layers.values():
+            for learned in layer.learned.values():
+                results += [learned.values, learned.momentum]
+        found.append(results)
+    assert len(found[0]) > 20
+    for one, other in zip(*found, strict=True):
+        assert (one == other).all()
 
 
 def test_all_zero_images_and_errors_stay_in_range() -> None:
