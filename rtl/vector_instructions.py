@@ -56,7 +56,7 @@ SCALAR_BITS = 48
 
 MASK_BEATS = 8
 """Beats whose masks share a group of C bytes: lane l's bit of beat b is bit b mod 8 of byte l of
-group b div 8, in the order of the pass that stores it."""
+group b div 8, in the order of the pass that stores it. Bits of beats past the last are 0."""
 
 LOADED_BYTES_MAX = 4
 """Most bytes of a scalar in memory."""

@@ -103,7 +103,7 @@ class VectorLane(SharedComponent):
         In step 8.
     mask:
         8 bits, each the step after its beat's step 7: whether the value in front of the ReLU was
-        positive.
+        positive. Those behind it are 0.
     """
 
     module_name = "eoq_vector_lane"
@@ -208,7 +208,9 @@ class VectorLane(SharedComponent):
         ]
         for place in range(8):
             with m.If(self.s7_mask_take & (self.s7_place == place)):
-                m.d.sync += self.mask[place].eq(s7_positive)
+                # The first one of a group takes away what the group before has left.
+                kept = self.mask[place] if place else self.mask
+                m.d.sync += kept.eq(s7_positive)
 
         # Steps 6 and 7: quantise.
         m.submodules.draw = draw = RandomDraw()

@@ -149,12 +149,6 @@ class Case:
         if self.what["mask_out"]:
             packed = pack(mask, columns)
             memory[MASK : MASK + len(packed)] = packed
-            # Bits of beats that do not exist, in the last group, are nobody's.
-            beats = mask.shape[0] * mask.shape[1] * -(-mask.shape[2] // columns)
-            if beats % 8:
-                keep = np.uint8((1 << beats % 8) - 1)
-                memory[MASK + len(packed) - columns : MASK + len(packed)] &= keep
-                got.memory[MASK + len(packed) - columns : MASK + len(packed)] &= keep
         if self.what["output"] == Output.RESULTS:
             words = blocks(t, columns)
             results[128 : 128 + len(words)] = words
