@@ -25,7 +25,7 @@ _NEEDED = {
     "icarus": ("iverilog", "vvp"),
 }
 
-_KEPT = ("simulation", "build.log", "eoq_core.v")
+_KEPT = ("simulation", "build.log")
 """Of a build. The rest is many times as large."""
 
 _HDL = ("axi_memory.v", "core_observer.v", "core_simulation.v")
@@ -88,18 +88,22 @@ def build_core(
     def make(temporary: Path) -> None:
         # Slow to load, and not needed for what is in the cache.
         from cosim.observed_core import ObservedCore
-        from rtl.training_core import TrainingCore
+        from rtl.ip_package import TOP, package
         from rtl.verilog import convert
 
-        core = (ObservedCore if observed else TrainingCore)(config=config)
-        (temporary / "eoq_core.v").write_text(convert(core, "eoq_core", separator="_"))
+        if observed:
+            texts = {f"{TOP}.v": convert(ObservedCore(config=config), TOP, separator="_")}
+        else:
+            texts = {k: v for k, v in package(config).items() if k.endswith(".v")}
+        for name, text in texts.items():
+            (temporary / name).write_text(text)
         for name in (*_HDL, "core_clock.v", "core_simulation.cpp"):
             text = resources.files("cosim").joinpath("hdl", name).read_text()
             (temporary / name).write_text(text)
         if simulator == "verilator":
-            _verilate(temporary, found[0].path, parameters)
+            _verilate(temporary, found[0].path, parameters, sorted(texts))
         else:
-            _compile_icarus(temporary, found[0].path, parameters)
+            _compile_icarus(temporary, found[0].path, parameters, sorted(texts))
         for path in temporary.iterdir():
             if path.name not in _KEPT:
                 path.unlink()
@@ -128,7 +132,7 @@ def _tools() -> Iterable[str]:
         yield metadata.version(package)
 
 
-def _verilate(folder: Path, verilator: Path, parameters: dict[str, int]) -> None:
+def _verilate(folder: Path, verilator: Path, parameters: dict[str, int], core: list[str]) -> None:
     command: list[str | Path] = [
         verilator, "-cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-Mdir", ".",
         "--top-module", "eoq_simulation", "--prefix", "Vtop", "-o", "simulation",
@@ -140,16 +144,18 @@ def _verilate(folder: Path, verilator: Path, parameters: dict[str, int]) -> None
         # Compiling takes longer than a few training steps run, and more optimisation or more files
         # cost more there than they give here.
         "--output-split", "0", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
-        "core_simulation.cpp", "eoq_core.v", *_HDL,
+        "core_simulation.cpp", *core, *_HDL,
     ]  # fmt: skip
     _run(command, folder, "verilator")
 
 
-def _compile_icarus(folder: Path, iverilog: Path, parameters: dict[str, int]) -> None:
+def _compile_icarus(
+    folder: Path, iverilog: Path, parameters: dict[str, int], core: list[str]
+) -> None:
     command: list[str | Path] = [
         iverilog, "-g2012", "-o", "simulation", "-s", "eoq_clock",
         *(f"-Peoq_clock.{name}={value}" for name, value in parameters.items()),
-        "core_clock.v", "eoq_core.v", *_HDL,
+        "core_clock.v", *core, *_HDL,
     ]  # fmt: skip
     _run(command, folder, "iverilog")
 

@@ -52,7 +52,8 @@ class Fault(enum.IntEnum):
     ADDRESS = 3
     """An access outside a memory."""
     CONFLICT = 4
-    """Two operands of one product in the same page at once."""
+    """Two operands of one product in the same page at once, or results of the vector unit for a
+    page that the matrix unit works on."""
     ALIGNMENT = 5
     """A transfer that is not of whole lines."""
     BUS = 6

@@ -6,8 +6,8 @@ Every product is, for each block j of C columns,
 
 with A_t of m vectors of R lanes and B_t of R rows of C lanes; the six set-up words say where the
 vectors are, and stay in force until they are replaced. Strides of A and B are in bytes, of results
-in words; all are signed where a `True` stands below. The addresses of a convolution's windows are
-made on the fly: taps and channel blocks are the tiles.
+in words. The addresses of a convolution's windows are made on the fly: taps and channel blocks are
+the tiles.
 
 Direct products (forward, backward-data) take A's vectors as they are, m = m0 * m1 positions a tile.
 Transposed ones (weight gradient) take R positions a tile; each of the n2 * n1 * n0 blocks of R

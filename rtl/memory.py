@@ -27,7 +27,8 @@ class Memory(SharedComponent):
     Members
     -------
     r_address, r_enable, r_data:
-        `r_data` is the addressed word one cycle after `r_enable`, and then holds.
+        `r_data` is the addressed word one cycle after `r_enable`, and then holds. (The core looks
+        at it in that cycle only, and never at a word that is written in the cycle of `r_enable`.)
     w_address, w_enable, w_data:
         `w_data` is stored when `w_enable`.
     """
@@ -47,6 +48,16 @@ class Memory(SharedComponent):
                 "w_data": In(width),
             }
         )
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self._width
+
+    @property
+    def depth(self) -> int:
+        """Words."""
+        return self._depth
 
     def elaborate(self, platform: object) -> Module:
         """Infer a RAM."""

@@ -1,7 +1,7 @@
 """`TrainingCore`: the whole core, Verilog module `eoq_core`."""
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, In, Out, Signature, connect, flipped
 
 from rtl.axi import AXI4, AXI4Lite, Burst
 from rtl.config import CoreConfig
@@ -14,9 +14,20 @@ from rtl.results_memory import ResultsMemory
 from rtl.scratchpad import Scratchpad
 from rtl.vector_unit import VectorUnit
 
-__all__ = ["BUS_ADDRESS_BITS", "TrainingCore"]
+__all__ = ["BUS_ADDRESS_BITS", "TrainingCore", "core_signature"]
 
 BUS_ADDRESS_BITS = 40
+
+
+def core_signature(config: CoreConfig) -> Signature:
+    """Return the ports of `TrainingCore`."""
+    return Signature(
+        {
+            "m_axi": Out(AXI4(address_bits=BUS_ADDRESS_BITS, data_bits=8 * config.line_bytes)),
+            "s_axil": In(AXI4Lite(address_bits=ADDRESS_BITS)),
+            "irq": Out(1),
+        }
+    )
 
 
 class TrainingCore(Component):
@@ -42,13 +53,7 @@ class TrainingCore(Component):
 
     def __init__(self, *, config: CoreConfig) -> None:
         self._config = config
-        super().__init__(
-            {
-                "m_axi": Out(AXI4(address_bits=BUS_ADDRESS_BITS, data_bits=8 * config.line_bytes)),
-                "s_axil": In(AXI4Lite(address_bits=ADDRESS_BITS)),
-                "irq": Out(1),
-            }
-        )
+        super().__init__(core_signature(config))
 
     @property
     def config(self) -> CoreConfig:

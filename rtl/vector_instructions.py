@@ -66,17 +66,24 @@ class Operand(enum.IntEnum):
     """What `u` is."""
 
     NONE = 0
+    """0."""
     RESULTS = 1
+    """The results' word."""
     X = 2
+    """The byte X."""
     X_FACTOR = 3
+    """X times the scalar `factor`."""
     X_Y = 4
+    """X times the byte Y."""
 
 
 class Addend(enum.IntEnum):
     """What `v` is."""
 
     NONE = 0
+    """0."""
     Y = 1
+    """The byte Y."""
     Y_X = 2
     """16 bits, the upper ones from Y. `u` must not be of X then."""
     SCALAR = 3
@@ -87,6 +94,7 @@ class Rectify(enum.IntEnum):
     """Where ReLU stands."""
 
     NONE = 0
+    """There is none."""
     LAST = 1
     """Behind the bias."""
     FIRST = 2
@@ -97,26 +105,37 @@ class Output(enum.IntEnum):
     """What is stored."""
 
     NONE = 0
+    """Nothing."""
     BYTES = 1
+    """o, in the scratchpad."""
     RESULTS = 2
+    """t, in the results memory, saturated to its width."""
 
 
 class Total(enum.IntEnum):
     """What is summed."""
 
     NONE = 0
+    """Nothing."""
     T = 1
+    """t."""
     O = 2  # noqa: E741 - the name that the value has above
+    """o."""
 
 
 class Stream(enum.IntEnum):
     """Whose addresses a `Stride` is for."""
 
     X = 0
+    """Bytes X."""
     Y = 1
+    """Bytes Y."""
     OUTPUT = 2
+    """Bytes that are stored."""
     RESULTS_IN = 3
+    """Words that are read."""
     RESULTS_OUT = 4
+    """Words that are stored."""
     INDEX = 5
     """Random index of a beat's lane 0."""
     MASK = 6
@@ -127,17 +146,25 @@ class Function(enum.IntEnum):
     """What a `Scalar` word computes from a, b and c. Where it matters, a scalar's range follows."""
 
     ADD = 0
+    """a + b."""
     SUBTRACT = 1
+    """a - b."""
     MINIMUM = 2
+    """min(a, b)."""
     MAXIMUM = 3
+    """max(a, b)."""
     XOR = 4
+    """a xor b."""
     SHIFT = 5
     """RSH(a, b). A left shift, by 15 at most, is of SAT33(a)."""
     SHIFT_RANDOM = 6
     """SRSH(a, b) with golden.randomness.draw(c, number of the repetition)."""
     SATURATE_8 = 7
+    """a, at most 127 in magnitude."""
     SATURATE_16 = 8
+    """a, at most 2**15 - 1 in magnitude."""
     SATURATE_32 = 9
+    """a, at most 2**31 - 1 in magnitude."""
     BIT_LENGTH = 10
     """Of |a|."""
     XORSHIFT = 11

@@ -21,7 +21,7 @@ from rtl.core import Core
 from rtl.hierarchy import Emission, SharedComponent
 from rtl.integration import file_list, fusesoc_core, port_map, waivers
 
-__all__ = ["convert", "emit", "emit_block", "write"]
+__all__ = ["convert", "convert_modules", "emit", "emit_block", "write"]
 
 
 def emit(config: CoreConfig) -> dict[str, str]:
@@ -95,6 +95,13 @@ def convert(component: wiring.Component, name: str, *, separator: str = "__") ->
     A `SharedComponent` keeps its own module name, and has no reset port. `separator` stands between
     the parts of a port's name.
     """
+    return convert_modules(component, name, separator=separator)[0]
+
+
+def convert_modules(
+    component: wiring.Component, name: str, *, separator: str = "__"
+) -> tuple[str, Mapping[str, SharedComponent]]:
+    """As `convert`; with the shared modules by their names."""
     emission = Emission()
     if isinstance(component, SharedComponent):
         emission.modules[component.module_name] = component
@@ -110,7 +117,7 @@ def convert(component: wiring.Component, name: str, *, separator: str = "__") ->
         for name in waiting:
             texts.append(_shared(emission, name))
             emitted.add(name)
-    return _tidy(_to_verilog(_plain_names("\n".join(texts))))
+    return _tidy(_to_verilog(_plain_names("\n".join(texts)))), emission.modules
 
 
 def _shared(emission: Emission, name: str) -> str:

@@ -1,7 +1,9 @@
 """`eoq rtl`: Verilog of the training core, or of one block, and what goes with it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,6 +11,12 @@ from eoq.cli.parameters import ARRAY
 from rtl.blocks import BLOCKS, COMPARISON_BLOCKS
 
 __all__ = ["rtl"]
+
+
+def _memory(name: str, default: int, text: str) -> Callable[[Any], Any]:
+    return click.option(
+        name, type=int, default=default, show_default=True, help=f"{text} A power of two."
+    )
 
 
 @click.command(
@@ -35,16 +43,24 @@ __all__ = ["rtl"]
 @click.option(
     "--accumulator-bits", type=int, default=32, show_default=True, help="Bits of a partial sum."
 )
+@_memory("--scratchpad-pages", 4, "Pages of the scratchpad, 2 to 16.")
+@_memory("--scratchpad-page-bytes", 1 << 16, "Bytes of each, 64 to 1048576.")
+@_memory("--results-pages", 2, "Pages of the results memory, 2 or 4.")
+@_memory("--results-page-depth", 2048, "Words of each, 2 to 16384.")
+@click.option(
+    "--loss-classes", type=int, default=64, show_default=True, help="Most classes of a loss."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def rtl(
     array: tuple[int, int] | None,
     block: str | None,
     output: Path,
-    accumulator_bits: int,
     as_json: bool,
+    **sizes: int,
 ) -> None:
     """Write the Verilog of the training core, with its file list, lint waivers, FuseSoC
-    description, and port map; or that of one block, with its file list and lint waivers."""
+    description, and pages of its ports, registers, instructions and memories; or that of one
+    block, with its file list and lint waivers."""
     from golden.errors import InputError
     from rtl.config import CoreConfig
 
@@ -54,15 +70,16 @@ def rtl(
         array = 1, 1
     rows, columns = array
     try:
-        config = CoreConfig(rows=rows, columns=columns, accumulator_bits=accumulator_bits)
+        config = CoreConfig(rows=rows, columns=columns, **sizes)
     except ValueError as error:
         raise InputError(str(error)) from error
 
     # Slow to load, and only now known to be needed.
-    from rtl.verilog import emit, emit_block, write
+    from rtl.ip_package import TOP, package
+    from rtl.verilog import emit_block, write
 
     try:
-        paths = write(emit_block(block, config) if block else emit(config), output)
+        paths = write(emit_block(block, config) if block else package(config), output)
     except OSError as error:
         raise InputError(
             f"-o must be a folder that can be written, not {str(output)!r}: {error.strerror}"
@@ -80,14 +97,14 @@ def rtl(
     if as_json:
         result = {
             "array": f"{rows}x{columns}",
-            "top": "eoq_core",
+            "top": TOP,
             "accumulator_bits": config.accumulator_bits,
             "largest_reduction": config.largest_reduction,
             "files": [str(path) for path in paths],
         }
         click.echo(json.dumps(result, indent=2))
         return
-    click.echo(f"eoq_core, {rows}x{columns}, sums of up to {config.largest_reduction} products:")
+    click.echo(f"{TOP}, {rows}x{columns}, sums of up to {config.largest_reduction} products:")
     _print_files(paths, output)
 
 

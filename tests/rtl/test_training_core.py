@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import memory
 from amaranth.sim import Simulator
 
 from golden.formats import Integers, QuantSpec, excess_bits
@@ -14,6 +16,7 @@ from rtl.config import CoreConfig
 from rtl.control_instructions import End
 from rtl.dma_instructions import Load, Store
 from rtl.instructions import Fault, Unit, Word
+from rtl.memory import Memory
 from rtl.product_words import Geometry, forward
 from rtl.register_map import REGISTERS
 from rtl.training_core import TrainingCore
@@ -40,7 +43,7 @@ def layer(config: CoreConfig, rng: np.random.Generator) -> tuple[list[Word], byt
     ahead = -(-g.channels // line) * line
     inputs = lines(bytes(ahead) + x.astype(np.int8).tobytes())
     weights = lines(rows.tobytes())
-    memory = (inputs + weights).ljust(SIZE, b"\0")
+    before = (inputs + weights).ljust(SIZE, b"\0")
 
     sums = np.zeros((g.height, g.width, g.out_channels), np.int64)
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
@@ -65,18 +68,18 @@ def layer(config: CoreConfig, rng: np.random.Generator) -> tuple[list[Word], byt
         Store(outside=TARGET, scratchpad=0, bytes=len(lines(bytes(codes.size))), wait=4),
         End(),
     ]  # fmt: skip
-    return program, memory, codes
+    return program, before, codes
 
 
 class Bench:
     """The core, memory behind its bus, and software."""
 
     def __init__(
-        self, config: CoreConfig, memory: bytes = b"", *, stall: float = 0.0, seed: int = 0
+        self, config: CoreConfig, contents: bytes = b"", *, stall: float = 0.0, seed: int = 0
     ) -> None:
         self.core = TrainingCore(config=config)
         self.memory = MemoryModel(SIZE, seed=seed, stall=stall, latency=5)
-        self.memory.data[: len(memory)] = memory
+        self.memory.data[: len(contents)] = contents
 
     def put(self, words: list[Word], address: int = PROGRAM) -> None:
         for k, word in enumerate(words):
@@ -119,8 +122,8 @@ class Bench:
 def test_a_layer_from_memory_to_memory(rows: int, columns: int, stall: float) -> None:
     config = CoreConfig(rows=rows, columns=columns, scratchpad_page_bytes=1024,
                         results_page_depth=64, loss_classes=4)  # fmt: skip
-    program, memory, codes = layer(config, np.random.default_rng(rows))
-    bench = Bench(config, memory, stall=stall, seed=rows)
+    program, before, codes = layer(config, np.random.default_rng(rows))
+    bench = Bench(config, before, stall=stall, seed=rows)
     bench.put(program)
 
     async def software(ctx: Any, bus: LiteManager) -> None:
@@ -140,10 +143,49 @@ def test_a_layer_from_memory_to_memory(rows: int, columns: int, stall: float) ->
     assert bench.memory.outstanding == 0
 
 
+def test_memories_may_do_anything_where_their_contract_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rubbish when nothing was read, and when the word that was read was written meanwhile."""
+
+    def elaborate(self: Memory, platform: object) -> Module:
+        m = Module()
+        m.submodules.storage = storage = memory.Memory(
+            shape=unsigned(self.width), depth=self.depth, init=[0x55 << 1] * self.depth
+        )
+        read, write = storage.read_port(), storage.write_port()
+        collides = self.w_enable & (self.w_address == self.r_address)
+        read_well = Signal()
+        m.d.sync += read_well.eq(self.r_enable & ~collides)
+        m.d.comb += [
+            read.addr.eq(self.r_address),
+            read.en.eq(1),
+            self.r_data.eq(Mux(read_well, read.data, ~read.data ^ self.w_data)),
+            write.addr.eq(self.w_address),
+            write.data.eq(self.w_data),
+            write.en.eq(self.w_enable),
+        ]
+        return m
+
+    monkeypatch.setattr(Memory, "elaborate", elaborate)
+    config = CoreConfig(rows=3, columns=2, scratchpad_page_bytes=1024, results_page_depth=64)
+    program, before, codes = layer(config, np.random.default_rng(11))
+    bench = Bench(config, before)
+    bench.put(program)
+
+    async def software(ctx: Any, bus: LiteManager) -> None:
+        await bench.start(bus, len(program))
+        assert (await bench.end(ctx, bus))["done"]
+
+    bench.run(software)
+    got = np.frombuffer(bytes(bench.memory.data), np.int8)[TARGET : TARGET + codes.size]
+    assert (got.reshape(codes.shape) == codes).all()
+
+
 def test_a_stop_in_the_middle_leaves_a_core_that_works() -> None:
     config = CoreConfig(rows=2, columns=2, scratchpad_page_bytes=1024, results_page_depth=64)
-    program, memory, codes = layer(config, np.random.default_rng(8))
-    bench = Bench(config, memory, stall=0.2, seed=3)
+    program, before, codes = layer(config, np.random.default_rng(8))
+    bench = Bench(config, before, stall=0.2, seed=3)
     bench.put(program)
 
     async def software(ctx: Any, bus: LiteManager) -> None:
