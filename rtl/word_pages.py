@@ -37,7 +37,7 @@ _UNITS: Mapping[Unit, tuple[object, Sequence[type[Word]], Sequence[type[enum.Int
 
 
 _HEAD = f"""\
-A program is a list of words of {WORD_BITS} bits, 16 bytes each, the lowest byte first, at a multiple
+A program is a list of words of {WORD_BITS} bits, 16 bytes each with the lowest first, at a multiple
 of 128 bytes. Words are dealt out in their order to three units, each of which runs its own in
 order; nothing but semaphores orders one unit after another.
 """
