@@ -72,6 +72,7 @@ def _indices(values: Integers) -> Integers:
 
 @contextlib.contextmanager
 def _nearest_update() -> Iterator[None]:
+    """U and the weight decay, which share a draw."""
     with patch.object(golden.optimizer, "draw", _nearest), specification():
         yield
 
