@@ -126,9 +126,10 @@ def quantize_gradient(gradient: Integers, shift: int, key: int) -> Integers:
     """G: one tensor's gradient in 8 bits at the scale of its momentum, stochastically rounded.
 
     One pass: the scale is known beforehand. A gradient past 127 saturates, which clips the few
-    that would move a weight furthest. A left shift drops nothing and draws nothing. Source: our
-    choice.
+    that would move a weight furthest; one whose scale is coarser than the momentum's is far past
+    that and is taken as it is, never shifted left. Source: our choice.
     """
+    shift = max(shift, 0)
     loops = compiled(gradient.size)
     if loops:
         codes: Integers = loops.quantize_gradient(gradient, shift, key)

@@ -342,8 +342,15 @@ class ShortcutLayer(IntegerLayer):
         self, name: str, stride: tuple[int, int], padding: tuple[int, int, int, int, int]
     ) -> None:
         super().__init__(name)
-        self._stride, (channels, top, left, bottom, right) = stride, padding
+        self._stride, (channels, *borders) = stride, padding
+        self.borders = tuple(borders)
+        top, left, bottom, right = borders
         self._padding = ((0, 0), (0, channels), (top, bottom), (left, right))
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Rows and columns from one picked pixel to the next."""
+        return self._stride
 
     def forward(self, inputs: Sequence[Value]) -> Value:
         """Subsample and pad."""

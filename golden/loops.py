@@ -97,9 +97,8 @@ def quantize_gradient(values, index, shift, key, codes):
     """`golden.gradients.quantize_gradient` on a vector of up to 48 bits, numbered by `index`."""
     for i in range(values.size):
         value = np.int64(values[i])
-        if shift <= 0:
-            rounded = value << min(-shift, LEFT_SHIFT_MAX)
-        else:
+        rounded = value
+        if shift:
             right = min(shift, 63)
             below = ((value >> max(right - 16, 0)) << max(16 - right, 0)) & 0xFFFF
             rounded = (value >> right) + ((below + _draw(key, index[i])) >> 16)

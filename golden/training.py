@@ -127,6 +127,16 @@ class Model:
         """Names of the layers whose output's error is brought to 8 bits."""
         return frozenset(self._coded_errors)
 
+    @property
+    def coded(self) -> frozenset[str]:
+        """Names of the layers whose output is brought to 8 bits."""
+        return frozenset(self._coded)
+
+    @property
+    def learning(self) -> frozenset[str]:
+        """Names of the layers that the error reaches."""
+        return frozenset(self._learning)
+
     def key(self, layer: str, what: str) -> int:
         """Random key of one of a layer's tensors in the present step."""
         return tensor_key(self.state, draw_number(self._numbers[layer], what))

@@ -132,17 +132,17 @@ def _join(network: Network, name: str, branch: str, shortcut: str) -> None:
 
 
 def _cifar_resnet(
-    name: str, blocks: int, input_shape: Shape, classes: int, stem_stride: int | None
+    name: str, blocks: int, input_shape: Shape, classes: int, stem_stride: int | None, first: int
 ) -> Network:
-    """Residual network of three stages of 16, 32 and 64 channels, without shortcut weights."""
+    """Residual network of three stages whose channels double, without shortcut weights."""
     network = Network(name, input_shape)
     if stem_stride is None:
         grey = network.input_shape[0] == 1
         stem_stride = 2 if grey and min(network.input_shape[1:], default=0) > 16 else 1
-    _normalized(network, "stem.", "", _convolution(16, 3, stem_stride))
-    channels = 16
+    _normalized(network, "stem.", "", _convolution(first, 3, stem_stride))
+    channels = first
     network.add("stem.relu", Activation())
-    for stage, width in enumerate((16, 32, 64), start=1):
+    for stage, width in enumerate((first, 2 * first, 4 * first), start=1):
         for block in range(blocks):
             prefix = f"stage{stage}.{block}."
             source = network.output
@@ -163,20 +163,23 @@ def _cifar_resnet(
 
 
 def resnet8(
-    input_shape: Shape = CIFAR, classes: int = 10, *, stem_stride: int | None = None
-) -> Network:
+    input_shape: Shape = CIFAR, classes: int = 10, *, stem_stride: int | None = None,
+    width: int = 16,
+) -> Network:  # fmt: skip
     """CIFAR-style residual network, one block a stage, with zero-padded shortcuts.
 
-    `stem_stride` is 2 for grey images larger than 16x16 (Fashion-MNIST), otherwise 1.
+    `stem_stride` is 2 for grey images larger than 16x16 (Fashion-MNIST), otherwise 1; `width` is
+    the first stage's channels.
     """
-    return _cifar_resnet("resnet8", 1, input_shape, classes, stem_stride)
+    return _cifar_resnet("resnet8", 1, input_shape, classes, stem_stride, width)
 
 
 def resnet20(
-    input_shape: Shape = CIFAR, classes: int = 10, *, stem_stride: int | None = None
-) -> Network:
+    input_shape: Shape = CIFAR, classes: int = 10, *, stem_stride: int | None = None,
+    width: int = 16,
+) -> Network:  # fmt: skip
     """CIFAR-style residual network, three blocks a stage; otherwise as `resnet8`."""
-    return _cifar_resnet("resnet20", 3, input_shape, classes, stem_stride)
+    return _cifar_resnet("resnet20", 3, input_shape, classes, stem_stride, width)
 
 
 def _basic(network: Network, prefix: str, width: int, stride: int) -> str:

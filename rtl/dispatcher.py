@@ -5,7 +5,7 @@ from amaranth.lib import data, fifo, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.control_instructions import End, Fence, Nop
-from rtl.instructions import HEADER, SEMAPHORES, WORD_BITS, Fault, Unit
+from rtl.instructions import HEADER, SEMAPHORE_MAX, SEMAPHORES, WORD_BITS, Fault, Unit
 from rtl.isa import Field
 from rtl.unit_port import UnitPort
 
@@ -13,7 +13,6 @@ __all__ = [
     "INDEX_BITS",
     "PATIENCE",
     "QUEUE_DEPTH",
-    "SEMAPHORE_MAX",
     "UNITS",
     "Dispatcher",
     "Fetched",
@@ -27,9 +26,6 @@ QUEUE_DEPTH = 8
 
 INDEX_BITS = 24
 """Of an instruction's place in the program."""
-
-SEMAPHORE_MAX = 63
-"""Signals that a semaphore holds."""
 
 PATIENCE = 8
 """Cycles without any sign of life after which the program is in deadlock.

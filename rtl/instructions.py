@@ -12,12 +12,25 @@ from typing import ClassVar
 
 from rtl.isa import Field
 
-__all__ = ["HEADER", "PAYLOAD_BITS", "SEMAPHORES", "WORD_BITS", "Fault", "Unit", "Word", "payload"]
+__all__ = [
+    "HEADER",
+    "PAYLOAD_BITS",
+    "SEMAPHORES",
+    "SEMAPHORE_MAX",
+    "WORD_BITS",
+    "Fault",
+    "Unit",
+    "Word",
+    "payload",
+]
 
 WORD_BITS = 128
 
 SEMAPHORES = 8
 """Counting semaphores, the only order between units."""
+
+SEMAPHORE_MAX = 63
+"""Signals that a semaphore holds."""
 
 HEADER = {
     "unit": Field(0, 3),

@@ -137,16 +137,19 @@ def forward(g: Geometry, config: CoreConfig, *, a: int, b: int, z: int) -> list[
 
 def backward_weight(
     g: Geometry, config: CoreConfig, *, a: int, b: int, z: int, samples: int = 1,
-    accumulate: bool = False,
+    accumulate: bool = False, blocks: int | None = None,
 ) -> list[MatrixWord]:  # fmt: skip
-    """Weight gradient of `samples` from inputs at byte `a` and output errors at byte `b`."""
+    """Weight gradient of `samples` from inputs at byte `a` and output errors at byte `b`.
+
+    `blocks` of C outputs, those from byte `b` on; all of them by default.
+    """
     inner = _Inner.of(g, config.rows)
     positions = samples * math.prod(g.positions)
     tiles = -(-positions // config.rows)
     strides, window = _input_window(g, samples=True)
     return [
         BLoops(n0=tiles, rows_last=positions - (tiles - 1) * config.rows,
-               nj=-(-g.out_channels // config.columns)),
+               nj=blocks or -(-g.out_channels // config.columns)),
         BStrides(row=g.out_channels, t0=config.rows * g.out_channels, j=config.columns),
         ALoops(n0=inner.blocks, n1=inner.taps, n2=g.kernel[0], transposed=1,
                lanes_last=inner.last),

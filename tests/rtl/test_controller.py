@@ -12,9 +12,8 @@ from rtl.axi_model import LiteManager, MemoryModel
 from rtl.config import CoreConfig
 from rtl.control_instructions import End, Fence, Nop
 from rtl.controller import Controller
-from rtl.dispatcher import SEMAPHORE_MAX
 from rtl.dma_instructions import Load
-from rtl.instructions import HEADER, Fault, Unit, Word
+from rtl.instructions import HEADER, SEMAPHORE_MAX, Fault, Unit, Word
 from rtl.register_map import COUNTERS, IDENTIFIER, REGISTERS, constants, markdown
 
 BASE = 512
