@@ -14,7 +14,9 @@ LOSS_STEPS = 17
 """Of a loss, beside what depends on its size: reading scalars, and filling the walks' pipelines."""
 
 
-def pass_(positions: int, channels: int, columns: int, *, masks: bool = False) -> int:
+def pass_(
+    positions: int, channels: int, columns: int, *, masks: bool = False, same_page: bool = False
+) -> int:
     """Cycles of a pass.
 
     Parameters
@@ -25,11 +27,13 @@ def pass_(positions: int, channels: int, columns: int, *, masks: bool = False) -
         Of the tensor; lanes.
     masks:
         Masks are loaded or stored.
+    same_page:
+        Every beat has two operands from one page, which gives one a cycle.
     """
     beats = positions * -(-channels // columns)
     groups = -(-beats // 8) if masks else 0
     levels = (columns - 1).bit_length()
-    return beats + groups + levels + PASS_STEPS
+    return beats * (1 + same_page) + groups + levels + PASS_STEPS
 
 
 def scalar(count: int = 1) -> int:

@@ -1,0 +1,1 @@
+"""From a training step to a program for the core."""
