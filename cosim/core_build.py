@@ -16,7 +16,7 @@ from golden.errors import CheckError, InputError
 from rtl.cache import cache_folder, content_key, made
 from rtl.config import CoreConfig
 
-__all__ = ["SIMULATORS", "CoreBuild", "build_core"]
+__all__ = ["SIMULATORS", "CoreBuild", "build_core", "require"]
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -51,9 +51,24 @@ class CoreBuild:
     cached: bool
 
 
+def require(simulator: str) -> str:
+    """Return the version of a simulator, if all that it needs is there.
+
+    Raises InputError for an unknown one, and for a tool that is missing or too old.
+    """
+    return _tools_of(simulator)[0].version
+
+
+def _tools_of(simulator: str) -> list[tools.Tool]:
+    if simulator not in SIMULATORS:
+        raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
+    return [tools.find(name) for name in _NEEDED[simulator]]
+
+
 def build_core(
-    config: CoreConfig, simulator: str, *, lines: int, latency: int, observed: bool = True
-) -> CoreBuild:
+    config: CoreConfig, simulator: str, *, lines: int, latency: int, observed: bool = True,
+    waves: bool = False, coverage: bool = False, variant: str = "",
+) -> CoreBuild:  # fmt: skip
     """Return a simulation of the core, compiled now or found in the cache.
 
     Parameters
@@ -68,19 +83,28 @@ def build_core(
         Of that memory, in cycles.
     observed:
         With an observer of every instruction; otherwise the Verilog is the shipped one.
+    waves:
+        Able to write a waveform.
+    coverage:
+        Counts lines and toggles of the core (Verilator).
+    variant:
+        Name of a core that is not what the sources say, so that it has a folder of its own.
 
     Raises
     ------
     InputError
-        If the simulator is unknown, missing or too old.
+        If the simulator is unknown, missing or too old, or counts no coverage.
     CheckError
         If the compiler refuses the Verilog; the message ends with what it said.
     """
-    if simulator not in SIMULATORS:
-        raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
-    found = [tools.find(name) for name in _NEEDED[simulator]]
+    found = _tools_of(simulator)
+    if coverage and simulator != "verilator":
+        raise InputError(f"coverage requires the simulator verilator, not {simulator!r}")
     parameters = {"LINE_BYTES": config.line_bytes, "LINES": lines, "LATENCY": latency}
-    recipe = (simulator, *(tool.version for tool in found), parameters, observed, config)
+    recipe = (
+        simulator, *(tool.version for tool in found), parameters, observed, waves, coverage,
+        variant, config,
+    )  # fmt: skip
     key = content_key((*map(str, recipe), *_sources(), *_tools()))
     folder = cache_folder() / "simulations" / f"{simulator}-{key}"
     cached = folder.is_dir()
@@ -101,7 +125,8 @@ def build_core(
             text = resources.files("cosim").joinpath("hdl", name).read_text()
             (temporary / name).write_text(text)
         if simulator == "verilator":
-            _verilate(temporary, found[0].path, parameters, sorted(texts))
+            options = [*(_trace() if waves else ()), *(["--coverage"] if coverage else ())]
+            _verilate(temporary, found[0].path, parameters, [*options, *sorted(texts)])
         else:
             _compile_icarus(temporary, found[0].path, parameters, sorted(texts))
         for path in temporary.iterdir():
@@ -132,7 +157,16 @@ def _tools() -> Iterable[str]:
         yield metadata.version(package)
 
 
-def _verilate(folder: Path, verilator: Path, parameters: dict[str, int], core: list[str]) -> None:
+def _trace() -> list[str]:
+    """Verilator's formats: FST is many times smaller, and needs the library lz4."""
+    lz4 = any(Path(p, "lz4.h").exists() for p in ("/usr/include", "/usr/local/include"))
+    return ["--trace-fst"] if lz4 else ["--trace"]
+
+
+def _verilate(
+    folder: Path, verilator: Path, parameters: dict[str, int], arguments: list[str]
+) -> None:
+    """Compile; `arguments` are options and the core's files."""
     command: list[str | Path] = [
         verilator, "-cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-Mdir", ".",
         "--top-module", "eoq_simulation", "--prefix", "Vtop", "-o", "simulation",
@@ -144,7 +178,7 @@ def _verilate(folder: Path, verilator: Path, parameters: dict[str, int], core: l
         # Compiling takes longer than a few training steps run, and more optimisation or more files
         # cost more there than they give here.
         "--output-split", "0", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
-        "core_simulation.cpp", *core, *_HDL,
+        "core_simulation.cpp", *arguments, *_HDL,
     ]  # fmt: skip
     _run(command, folder, "verilator")
 

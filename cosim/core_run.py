@@ -7,9 +7,10 @@ host in, memory, registers and a trace out.
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ __all__ = [
     "CoreRun",
     "Execute",
     "ProgramRun",
+    "Watch",
+    "Waves",
     "program_bytes",
     "run_program",
     "simulate",
@@ -89,6 +92,24 @@ class Execute:
 
 
 @dataclass(frozen=True)
+class Waves:
+    """A waveform: where, and between which cycles of the simulation; to its end by default."""
+
+    path: Path
+    first: int = 0
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The `word`-th word of a unit in the `program`-th program that is run, both from 0."""
+
+    program: int
+    unit: Unit
+    word: int
+
+
+@dataclass(frozen=True)
 class ProgramRun:
     """What one program did.
 
@@ -125,10 +146,25 @@ class CoreRun:
         Behind the bus, as long as it was given.
     programs:
         One an `Execute`.
+    writes:
+        What the watched instruction wrote: ("byte", address) or ("sum", 32 * word + lane) and the
+        value, the last one where there were several.
+    seconds:
+        Wall time of the simulator.
     """
 
     memory: bytes
     programs: list[ProgramRun] = field(default_factory=list)
+    writes: dict[tuple[str, int], int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def _writes(text: str) -> dict[tuple[str, int], int]:
+    found = {}
+    for line in text.splitlines():
+        kind, address, value = line.split()
+        found[kind, int(address)] = int(value)
+    return found
 
 
 def program_bytes(words: Sequence[Word | int]) -> bytes:
@@ -158,7 +194,8 @@ def run_program(
 def simulate(
     config: CoreConfig, memory: bytes, actions: Sequence[Copy | Execute], *,
     simulator: str = "verilator", latency: int = 20, patience: int = 10_000_000,
-    observed: bool = True,
+    observed: bool = True, watch: "Watch | None" = None, waves: "Waves | None" = None,
+    coverage: Path | None = None, variant: str = "", tell: Callable[[str], None] = lambda _: None,
 ) -> CoreRun:  # fmt: skip
     """Run programs that lie in memory, one after the other, in one simulation.
 
@@ -178,6 +215,14 @@ def simulate(
         Most cycles of one program.
     observed:
         With a trace; without one the simulated Verilog is the shipped one.
+    watch:
+        An instruction whose writes are wanted one by one; needs the trace.
+    waves, coverage:
+        Files to write.
+    variant:
+        Of the core (`cosim.core_build.build_core`).
+    tell:
+        Called with a line about what happens next.
 
     Raises
     ------
@@ -191,7 +236,12 @@ def simulate(
     script = _script(actions, len(image), line, patience)
     # A power of two, so that few programs need a build of their own.
     size = max(_SMALLEST_MEMORY, 1 << (len(image) - 1).bit_length())
-    build = build_core(config, simulator, lines=size // line, latency=latency, observed=observed)
+    tell(f"building the {simulator} model")
+    build = build_core(
+        config, simulator, lines=size // line, latency=latency, observed=observed,
+        waves=waves is not None, coverage=coverage is not None, variant=variant,
+    )  # fmt: skip
+    tell(f"{'found it in the cache' if build.cached else 'built'}; simulating")
     runs = cache_folder() / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="core-", dir=runs))
@@ -200,11 +250,25 @@ def simulate(
         (folder / "script.hex").write_text("".join(f"{step:032x}\n" for step in script))
         lines = len(image) // line
         command = [*build.command, f"+steps={len(script)}", f"+lines={lines}", f"+dump={lines}"]
+        if watch is not None:
+            command += [
+                f"+watch_program={watch.program}", f"+watch_unit={int(watch.unit)}",
+                f"+watch_word={watch.word}",
+            ]  # fmt: skip
+        if waves is not None:
+            command += [f"+waves={waves.path.resolve()}", f"+waves_from={waves.first}"]
+            command += [] if waves.last is None else [f"+waves_to={waves.last}"]
+            # vvp's own format is VCD.
+            command += ["-fst"] if simulator == "icarus" else []
+        if coverage is not None:
+            command.append(f"+coverage={coverage.resolve()}")
+        started = perf_counter()
         with (folder / "log.txt").open("w") as log:
             done = subprocess.run(  # noqa: S603 - what we built
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, check=False,
             )  # fmt: skip
+        seconds = perf_counter() - started
         after = folder / "memory_after.hex"
         if done.returncode or not after.exists():
             said = (folder / "log.txt").read_text(errors="replace")[-2000:]
@@ -214,7 +278,10 @@ def simulate(
         programs = _programs(
             registers, trace, sum(isinstance(a, Execute) for a in actions), patience
         )
-        return CoreRun(_bytes(after.read_text(), line)[: len(memory)], programs)
+        written = (folder / "writes.txt").read_text() if watch is not None else ""
+        return CoreRun(
+            _bytes(after.read_text(), line)[: len(memory)], programs, _writes(written), seconds
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

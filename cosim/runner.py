@@ -1,32 +1,65 @@
-"""Runs a job: emits the RTL, builds the simulator, starts it, and sums up what it found."""
+"""`cosimulate`: training steps on the simulated core, held against golden and the cost model."""
 
-import dataclasses
-import shutil
+import math
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from cocotb_tools.runner import get_runner
 from numpy.typing import NDArray
 
-from cosim.build import TIMESCALE, TOP, Build, build, cache_folder, require
-from cosim.job import Job, Outcome, read_outcome, write, write_batches
-from cosim.step import dense_layers
+from cosim.core_build import SIMULATORS, require
+from cosim.core_fit import fit_core
+from cosim.core_run import Copy, CoreRun, Execute, Watch, Waves, program_bytes, simulate
+from cosim.machine import Machine
+from cosim.step_check import (
+    StepReference,
+    WordDifference,
+    check_trace,
+    measured_times,
+    reference,
+)
 from golden import data, networks
-from golden.errors import CheckError, InputError
+from golden.errors import InputError
 from golden.initialization import build as build_model
-from golden.schemes import SCHEMES
-from golden.training import learning_rate_shift
+from golden.network import Network
+from golden.schemes import EOQ
+from golden.training import Model, learning_rate_shift
+from hwmodel.lowering.program import StepProgram, compile_step
+from hwmodel.program_cycles import BUS_LATENCY, ProgramTimes
+from rtl.cache import cache_folder
 from rtl.config import CoreConfig
 
-__all__ = ["CosimResult", "configure", "cosimulate"]
+__all__ = ["SIMULATORS", "CosimResult", "configure", "cosimulate"]
+
+_WINDOW = 200
+"""Cycles of the waveform around a mismatch, each way."""
+
+_PROGRAM_ALIGNMENT = 128
 
 
-_DIGIT_PIXELS, _DIGITS = 64, 10
+@dataclass(frozen=True)
+class Step:
+    """One step's comparison.
+
+    Members
+    -------
+    reference:
+        What it had to do.
+    times:
+        Measured.
+    differences:
+        Words that did something else, or at another time.
+    """
+
+    reference: StepReference
+    times: ProgramTimes
+    differences: list[WordDifference]
 
 
 @dataclass(frozen=True)
@@ -35,126 +68,181 @@ class CosimResult:
 
     Members
     -------
-    job, simulator, simulator_version:
+    network, array, batch, seed, simulator, simulator_version:
         What was run, on what.
-    outcome:
-        What the simulation found.
+    program, times:
+        The step's program and what the model says about it.
+    steps:
+        One a training step.
+    parameters_differ:
+        Parameters that are not golden's at the end.
+    mismatch:
+        First difference, in words, with the command that shows it again; None if there is none.
+    seconds:
+        Wall time of the simulation.
+    macs_utilization:
+        Of the program by the model: multiplications an array cycle.
     waves, coverage:
-        Files that were asked for, or None.
+        Files that were asked for, or that a mismatch left.
     """
 
-    job: Job
+    network: str
+    config: CoreConfig
+    batch: int
+    seed: int
     simulator: str
     simulator_version: str
-    outcome: Outcome
+    program: StepProgram
+    times: ProgramTimes
+    steps: list[Step]
+    parameters_differ: list[str]
+    counters: list[dict[str, int]]
+    seconds: float
+    mismatch: str | None = None
     waves: Path | None = None
     coverage: Path | None = None
 
     @property
+    def array(self) -> str:
+        """Rows x columns."""
+        return f"{self.config.rows}x{self.config.columns}"
+
+    @property
+    def mismatches(self) -> int:
+        """Words that wrote something else, and tensors and parameters that are not golden's."""
+        wrong = sum(
+            len(step.reference.differences) + sum(d.what == "bits" for d in step.differences)
+            for step in self.steps
+        )
+        return wrong + len(self.parameters_differ)
+
+    @property
+    def passed(self) -> bool:
+        """Every bit and every cycle agrees."""
+        return not self.mismatches and not any(step.differences for step in self.steps)
+
+    @property
     def instructions(self) -> pd.DataFrame:
-        """One row an instruction, with measured and predicted cycles."""
-        return pd.DataFrame(self.outcome.instructions)
-
-    @property
-    def tensors(self) -> pd.DataFrame:
-        """One row a compared tensor."""
-        return pd.DataFrame(self.outcome.tensors)
-
-    @property
-    def stalled(self) -> bool:
-        """Stalls were asked for, so that cycles are above the model's."""
-        return bool(self.job.idle or self.job.stall)
+        """Cycles of the first step by layer, phase and kind of word, measured and predicted."""
+        rows = []
+        measured, predicted = self.steps[0].times, self.times
+        for number, entry in self.program.entries():
+            rows.append(
+                {
+                    "layer": entry.label.layer,
+                    "phase": entry.label.phase,
+                    "unit": entry.word.unit.name.lower(),
+                    "instruction": type(entry.word).__name__,
+                    "count": 1,
+                    "cycles_rtl": measured.duration(number),
+                    "cycles_model": predicted.duration(number),
+                }
+            )
+        frame = pd.DataFrame(rows)
+        keys = ["layer", "phase", "unit", "instruction"]
+        return frame.groupby(keys, sort=False, as_index=False).sum()
 
     def summary(self) -> dict[str, Any]:
         """Return the keys of `eoq cosim --json`."""
-        rows = self.outcome.instructions
-        rtl = sum(row["cycles_rtl"] for row in rows)
-        model = sum(row["cycles_model"] for row in rows)
-        wrong = sum(row["cycles_rtl"] != row["cycles_model"] for row in rows)
-        size = self.job.config["rows"] * self.job.config["columns"]
-        macs = sum(row["macs"] for row in rows)
+        rtl = sum(step.times.cycles for step in self.steps)
+        model = self.times.cycles * len(self.steps)
+        size = self.config.rows * self.config.columns
+        macs = self.program.macs * len(self.steps)
         return {
-            "passed": self.outcome.mismatch is None and (self.stalled or not wrong),
-            "mismatches": self.outcome.mismatches,
-            "first_mismatch": self.outcome.mismatch,
-            "tensors": len(self.outcome.tensors),
-            "elements": sum(row["elements"] for row in self.outcome.tensors),
-            "instructions": len(rows),
+            "passed": self.passed,
+            "mismatches": self.mismatches,
+            "first_mismatch": self.mismatch,
+            "tensors": sum(step.reference.tensors for step in self.steps),
+            "elements": sum(step.reference.elements for step in self.steps),
+            "instructions": len(self.program.words) * len(self.steps),
             "cycles_rtl": rtl,
             "cycles_model": model,
-            "instructions_with_wrong_cycles": wrong,
+            "instructions_with_wrong_cycles": sum(
+                d.what == "cycles" for step in self.steps for d in step.differences
+            ),
             "mac_utilization": macs / (rtl * size) if rtl else 0.0,
-            "sim_cycles_per_second": self.outcome.cycles / max(self.outcome.seconds, 1e-9),
-            "seed": self.job.seed,
+            "sim_cycles_per_second": rtl / max(self.seconds, 1e-9),
+            "seed": self.seed,
             "simulator": self.simulator,
             "simulator_version": self.simulator_version,
-            "network": self.job.network,
-            "array": f"{self.job.config['rows']}x{self.job.config['columns']}",
-            "batch": self.job.batch,
-            "steps": self.job.steps,
+            "network": self.network,
+            "array": self.array,
+            "batch": self.batch,
+            "steps": len(self.steps),
         }
 
 
-def configure(network: str, array: tuple[int, int]) -> CoreConfig:
-    """Return the smallest core of that array that trains the network, buffers in powers of two.
-
-    Raises InputError for a network that golden does not train or an array no core can have.
-    """
-    model = build_model(SCHEMES["eoq"].rewrite(networks.load(network)), seed=0)
-    rows, columns = array
-    layers = dense_layers(model)
-    inputs, classes = layers[0].weight.values.shape[1], len(layers[-1].bias.values)
-    if inputs != _DIGIT_PIXELS or classes < _DIGITS:
+def load_network(network: str | Path | Network) -> Network:
+    """Return a network for the 8x8 digits. InputError if it is none."""
+    digits = data.load("digits")
+    if not isinstance(network, Network) and Path(network).suffix.lower() != ".onnx":
+        return networks.load(network, input_shape=digits.shape, classes=digits.classes)
+    found = network if isinstance(network, Network) else networks.load(network)
+    inputs, outputs = math.prod(found.input_shape), found.shape_of(found.output)
+    if inputs != math.prod(digits.shape) or math.prod(outputs) < digits.classes:
         raise InputError(
-            f"network {network!r}: the 8x8 digits require {_DIGIT_PIXELS} inputs and at least "
-            f"{_DIGITS} outputs, got {inputs} and {classes}"
+            f"network {found.name!r}: the 8x8 digits require {math.prod(digits.shape)} inputs and "
+            f"at least {digits.classes} outputs, got {inputs} and {math.prod(outputs)}"
         )
-    # One sample of an activation or an error waits there.
-    beats = -(-max(len(layer.bias.values) for layer in layers) // columns)
-    try:
-        return CoreConfig(
-            rows=rows,
-            columns=columns,
-            tensor_depth=1 << (beats - 1).bit_length(),
-            loss_classes=max(64, classes),
-        )
-    except ValueError as error:
-        raise InputError(f"a core of {rows}x{columns} for network {network!r}: {error}") from error
+    return found
+
+
+def configure(network: str | Path | Network, array: tuple[int, int], batch: int = 16) -> CoreConfig:
+    """Return the smallest core of that array that trains the network on the digits.
+
+    Raises InputError for a network that the core cannot train, or an array no core can have.
+    """
+    model = build_model(EOQ.rewrite(load_network(network)), seed=0)
+    return fit_core(model, array, batch)
+
+
+@dataclass
+class _Job:
+    """Everything of a run that is known before it."""
+
+    model: Model
+    config: CoreConfig
+    program: StepProgram
+    codes: NDArray[np.int8]
+    labels: NDArray[np.int64]
+    image: bytes
+    actions: list[Copy | Execute]
+    outside: NDArray[np.uint8]
+    batches: list[NDArray[np.uint8]] = field(default_factory=list)
 
 
 def cosimulate(
     *,
-    network: str,
+    network: str | Path | Network,
     array: tuple[int, int],
-    simulator: str,
+    simulator: str = "verilator",
     steps: int = 1,
     batch: int = 16,
     seed: int = 0,
-    idle: float = 0.0,
-    stall: float = 0.0,
+    config: CoreConfig | None = None,
     waves: bool = False,
     coverage: bool = False,
-    sources: Mapping[str, str] | None = None,
+    variant: str = "",
     tell: Callable[[str], None] = lambda _: None,
 ) -> CosimResult:
-    """Train `steps` steps of `network` on the RTL, comparing bits with golden, cycles with hwmodel.
+    """Train some steps of a network on the core; compare bits with golden, cycles with hwmodel.
 
     Parameters
     ----------
     network:
-        Built-in name or .onnx file that golden trains.
+        Built-in name, .onnx file, or a network for the 8x8 digits.
     array:
         Rows and columns.
     simulator:
-        "verilator" or "icarus".
+        One of `SIMULATORS`.
     steps, batch, seed:
         Training steps, samples a step (a power of two), and the seed of everything random.
-    idle, stall:
-        Chance per cycle of an idle source and of back-pressure; cycles then exceed the model's.
+    config:
+        A core with memories of the user's own; by default the smallest that fit.
     waves, coverage:
         Keep a waveform; count line and toggle coverage (Verilator).
-    sources:
-        Verilog to simulate instead of what `rtl` emits for this array.
+    variant:
+        Name of a core that is not what the sources say (tests of what is caught).
     tell:
         Called with a line about what happens next.
 
@@ -163,85 +251,168 @@ def cosimulate(
     InputError
         Bad parameters, or a simulator that is missing or too old.
     CheckError
-        The simulation ended without an outcome; the message says where its log is.
+        The simulation ended without a result.
     """
-    if Path(network).suffix == ".onnx":
-        # The simulator runs in a folder of its own.
-        network = str(Path(network).resolve())
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
     learning_rate_shift(batch)
-    require(simulator)
-    config = configure(network, array)
-    if sources is None:
-        # Imported here: emission brings Amaranth, which a mutated or a given source does without.
-        from rtl.verilog import emit
+    version = require(simulator)
+    tell("compiling the step")
+    job = _prepare(network, array, steps, batch, seed, config)
+    folder = _folder() if waves or coverage else None
+    wave_file = folder / "core.fst" if folder and waves else None
+    coverage_file = folder / "coverage.dat" if folder and coverage else None
 
-        tell(f"emitting the {config.rows}x{config.columns} core")
-        sources = emit(config)
-    tell(f"building the {simulator} model")
-    built = build(sources, simulator, waves=waves, coverage=coverage)
-    job = Job(network, batch, steps, seed, dataclasses.asdict(config), idle, stall)
-    tell(f"{'found it in the cache' if built.cached else 'built'}; training {steps} step(s)")
-    return _simulate(job, built, waves=waves, coverage=coverage)
+    def run(watch: Watch | None = None, window: Waves | None = None) -> CoreRun:
+        return simulate(
+            job.config, job.image, job.actions, simulator=simulator, latency=BUS_LATENCY,
+            patience=4 * times.cycles + 100_000, watch=watch, waves=window,
+            coverage=coverage_file, variant=variant, tell=tell,
+        )  # fmt: skip
+
+    times = job.program.times()
+    started = perf_counter()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # The simulation is a process of its own.
+        future = pool.submit(run, None, Waves(wave_file) if wave_file else None)
+        references = list(_references(job))
+        simulated = future.result()
+    seconds = simulated.seconds or perf_counter() - started
+    results = [
+        Step(
+            expected,
+            measured_times(job.program, ran),
+            check_trace(job.program, expected, ran, times),
+        )
+        for expected, ran in zip(references, simulated.programs, strict=True)
+    ]
+    differ = _parameters_that_differ(job, simulated)
+    name = network.name if isinstance(network, Network) else str(network)
+    mismatch = _first_mismatch(job, results, differ, run, f"{name} on {array[0]}x{array[1]}")
+    if mismatch is not None:
+        mismatch += (
+            f"; again with: eoq cosim --network {name} --array {array[0]}x{array[1]} --sim "
+            f"{simulator} --steps {steps} --batch {batch} --seed {seed}"
+        )
+    return CosimResult(
+        name, job.config, batch, seed, simulator, version, job.program, times, results, differ,
+        [ran.counters for ran in simulated.programs], seconds, mismatch, wave_file, coverage_file,
+    )  # fmt: skip
 
 
-def _simulate(job: Job, built: Build, *, waves: bool, coverage: bool) -> CosimResult:
+def _folder() -> Path:
     runs = cache_folder() / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir=runs))
-    keep = waves or coverage
-    try:
-        write(job, folder / "job.json")
-        write_batches(*_batches(job), folder)
-        try:
-            get_runner(built.simulator).test(
-                test_module="cosim.simulation",
-                hdl_toplevel=TOP,
-                hdl_toplevel_lang="verilog",
-                build_dir=built.folder,
-                test_dir=folder,
-                results_xml=str(folder / "results.xml"),
-                log_file=folder / "simulation.log",
-                timescale=None if built.simulator == "verilator" else TIMESCALE,
-                waves=waves,
-                plusargs=[f"+dumpfile_path={folder / 'eoq_core.fst'}"],
-                seed=job.seed,
-                extra_env={"EOQ_JOB": str(folder), "PYTHONWARNINGS": "ignore"},
-            )
-        except (RuntimeError, SystemExit) as error:
-            keep = True
-            raise CheckError(_failure(folder)) from error
-        if not (folder / "outcome.json").exists():
-            keep = True
-            raise CheckError(_failure(folder))
-        outcome = read_outcome(folder / "outcome.json")
-        return CosimResult(
-            job,
-            built.simulator,
-            built.version,
-            outcome,
-            next(iter([*folder.glob("*.fst"), *folder.glob("*.vcd")]), None),
-            next(iter(folder.glob("coverage.dat")), None),
-        )
-    finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix="run-", dir=runs))
 
 
-def _batches(job: Job) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+def _prepare(
+    network: str | Path | Network, array: tuple[int, int], steps: int, batch: int, seed: int,
+    config: CoreConfig | None,
+) -> _Job:  # fmt: skip
+    model = build_model(EOQ.rewrite(load_network(network)), seed)
+    config = config or fit_core(model, array, batch)
+    program = compile_step(model, config, batch)
+    codes, labels = _batches(steps, batch, seed)
+    codes = codes.reshape(steps, batch, *model.network.input_shape)
+    lowered = program.lowered
+    outside = lowered.memory(model, codes[0], labels[0])
+    slot = lowered.batch_size
+    batches = []
+    for step in range(steps):
+        part = np.zeros(len(outside), dtype=np.uint8)
+        lowered.put_batch(part, codes[step], labels[step])
+        batches.append(part[:slot])
+    image = outside.tobytes() + b"".join(part.tobytes() for part in batches)
+    start = -(-len(image) // _PROGRAM_ALIGNMENT) * _PROGRAM_ALIGNMENT
+    image = image.ljust(start, b"\0") + program_bytes(program.words)
+    actions: list[Copy | Execute] = []
+    for step in range(steps):
+        actions += [
+            Copy(len(outside) + step * slot, 0, slot),
+            Execute(start, len(program.words)),
+        ]
+    return _Job(model, config, program, codes, labels, image, actions, outside, batches)
+
+
+def _references(job: _Job) -> "list[StepReference]":
+    """What every step has to do; trains golden's model on the way."""
+    outside = job.outside.copy()
+    machine = Machine(job.config, outside)
+    found = []
+    for codes, labels, part in zip(job.codes, job.labels, job.batches, strict=True):
+        trace = job.model.step(codes, labels, learning_rate_shift(len(codes)))
+        outside[: len(part)] = part
+        found.append(reference(job.program, machine, trace))
+    return found
+
+
+def _parameters_that_differ(job: _Job, run: CoreRun) -> list[str]:
+    lowered = job.program.lowered
+    outside = np.frombuffer(run.memory, dtype=np.uint8)[: len(job.outside)]
+    wrong = [
+        f"{layer}.{what}"
+        for (layer, what), (values, momentum) in lowered.learned(outside).items()
+        if (values != job.model.layers[layer].learned[what].values).any()
+        or (momentum != job.model.layers[layer].learned[what].momentum).any()
+    ]
+    if lowered.state(outside) != job.model.state:
+        wrong.append("random state")
+    return wrong
+
+
+def _first_mismatch(
+    job: _Job, steps: list[Step], differ: list[str], run: Callable[..., CoreRun], what: str
+) -> str | None:
+    """Say where it went wrong first; a second simulation says which element."""
+    for number, step in enumerate(steps):
+        if step.reference.differences:
+            return f"step {number}, program against golden: {step.reference.differences[0]}"
+        if not step.differences:
+            continue
+        bits = [d for d in step.differences if d.what == "bits"]
+        first = min(bits or step.differences, key=lambda d: d.number)
+        text = f"step {number}, {first.text}"
+        return text if not bits else text + _element(job, number, first, run)
+    return f"{what}: {differ[0]} is not golden's at the end" if differ else None
+
+
+def _element(job: _Job, step: int, wrong: WordDifference, run: Callable[..., CoreRun]) -> str:
+    """Which address, what was expected there and what was got, and a waveform around it."""
+    machine = Machine(job.config, job.outside.copy())
+    for part in job.batches[: step + 1]:
+        machine.outside[: len(part)] = part
+        last = part is job.batches[step]
+        written = None
+        for number, word in enumerate(job.program.words[:-1]):
+            written = machine.execute(word)
+            if last and number == wrong.number:
+                break
+    assert written is not None  # noqa: S101 - a program has words
+    expected = {("byte", int(a)): int(v) for a, v in zip(written.addresses, written.bytes,
+                                                         strict=True)}  # fmt: skip
+    for word, sums in zip(written.words, written.sums, strict=True):
+        for lane, value in enumerate(sums):
+            expected["sum", 32 * int(word) + lane] = int(value)
+    got = run(Watch(step, wrong.unit, wrong.place)).writes
+    for kind, address in sorted(expected.keys() | got.keys()):
+        want, found = expected.get((kind, address)), got.get((kind, address))
+        if want != found:
+            place = f"byte {address}" if kind == "byte" else (
+                f"results word {address // 32}, lane {address % 32}"
+            )  # fmt: skip
+            return f"; {place}: expected {_said(want)}, got {_said(found)}"
+    return ""
+
+
+def _said(value: int | None) -> str:
+    return "no write" if value is None else str(value)
+
+
+def _batches(steps: int, batch: int, seed: int) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Digits for every step, in an order drawn from the seed, again from the start when used up."""
     digits = data.load("digits")
-    order = np.random.default_rng(job.seed).permutation(len(digits.train))
-    picked = np.resize(order, (job.steps, job.batch))
+    order = np.random.default_rng(seed).permutation(len(digits.train))
+    picked = np.resize(order, (steps, batch))
     codes = digits.quantize(digits.train.pixels[picked.reshape(-1)]).astype(np.int8)
     return codes.reshape(*picked.shape, *digits.shape), digits.train.labels[picked]
-
-
-def _failure(folder: Path) -> str:
-    """Return the last error in the simulator's log, and where the log is."""
-    log = folder / "simulation.log"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    errors = [line.strip() for line in lines if "Error" in line]
-    said = errors[-1] if errors else (lines[-1].strip() if lines else "nothing in its log")
-    return f"the simulation ended without a result: {said} (log: {log})"

@@ -56,7 +56,7 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
     InputError
         Before any work, when a simulator is missing or the .onnx file cannot be used.
     """
-    from cosim.build import SIMULATORS, require
+    from cosim.core_build import SIMULATORS, require
     from cosim.runner import configure, cosimulate
     from eoq.comparison import assumptions_section, cost_sections, findings, highlights
     from eoq.verification import hardware_section, verification_line, verification_section
@@ -77,7 +77,7 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
     # Amaranth takes a while to load; a wrong file name should not wait for it.
     from rtl import verilog
 
-    config = configure(NETWORK, ARRAY)
+    config = configure(NETWORK, ARRAY, BATCH)
     sources = verilog.emit(config)
     verilog.write(sources, output / "rtl")
 
@@ -90,7 +90,7 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
             simulator=simulator,
             batch=BATCH,
             seed=SEED,
-            sources=sources,
+            config=config,
             tell=teller.say,
         )
 

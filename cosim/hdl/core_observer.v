@@ -48,6 +48,24 @@ module eoq_core_observer #(
   integer file;
   initial file = $fopen("trace.txt", "w");
 
+  // Every write of one instruction, where +watch_program, +watch_unit and +watch_word name one by
+  // its place among the unit's words of that program: kind, address, value in writes.txt.
+  integer watched, watch_program, watch_unit, watch_word;
+  integer program_number = 0, v_number = 0, d_number = 0, m_number = 0;
+  reg v_watched = 0, d_watched = 0;
+  reg [31:0] m_watched = 0;
+  initial begin
+    watched = 0;
+    if (!$value$plusargs("watch_program=%d", watch_program)) watch_program = 0;
+    if (!$value$plusargs("watch_word=%d", watch_word)) watch_word = 0;
+    if ($value$plusargs("watch_unit=%d", watch_unit)) watched = $fopen("writes.txt", "w");
+    else watch_unit = 0;
+  end
+
+  function watch(input integer unit, input integer number);
+    watch = unit == watch_unit && number == watch_word && program_number == watch_program;
+  endfunction
+
   reg [63:0] now = 0;
   always @(posedge clk) now <= running ? now + 1 : 0;
 
@@ -94,6 +112,8 @@ module eoq_core_observer #(
   always @(posedge clk) begin
     if (vector_taken) begin
       v_open = VECTOR_RUNS[vector_op];
+      v_watched = watch(VECTOR, v_number);
+      v_number = v_number + 1;
       v_since = now;
       v_bytes = 0;
       v_words = 0;
@@ -102,12 +122,18 @@ module eoq_core_observer #(
     end
     if (v_enable)
       for (k = 0; k < COLUMNS; k = k + 1)
-        if (v_mask[k])
+        if (v_mask[k]) begin
           v_bytes = v_bytes + mix(32'(v_address) + 32'(k), 32'(v_data[8*k +: 8]));
+          if (v_watched) $fwrite(watched, "byte %0d %0d\n", 32'(v_address) + 32'(k),
+                                 v_data[8*k +: 8]);
+        end
     if (r_enable)
-      for (k = 0; k < COLUMNS; k = k + 1)
+      for (k = 0; k < COLUMNS; k = k + 1) begin
         v_words = v_words
                 + mix(32 * 32'(r_address) + 32'(k), extended(r_data[SUM_BITS*k +: SUM_BITS]));
+        if (v_watched) $fwrite(watched, "sum %0d %0d\n", 32 * 32'(r_address) + 32'(k),
+                               $signed(extended(r_data[SUM_BITS*k +: SUM_BITS])));
+      end
     if (s_enable && s_number != 0)
       v_scalars = v_scalars + mix(2 * 32'(s_number), s_value[31:0])
                 + mix(2 * 32'(s_number) + 1, 32'(s_value[47:32]));
@@ -115,21 +141,30 @@ module eoq_core_observer #(
       $fwrite(file, "%0d %0d %0d %0d %0d %0d 0\n",
               VECTOR, v_since, now, v_bytes, v_words, v_scalars);
       v_open = 0;
+      v_watched = 0;
     end
 
     if (dma_taken) begin
       d_open = 1;
+      d_watched = watch(DMA, d_number);
+      d_number = d_number + 1;
       d_since = now;
       d_bytes = 0;
       d_outside = 0;
     end
     if (o_begins) o_next = o_address[31:0];
     if (d_enable)
-      for (k = 0; k < LINE_BYTES; k = k + 1)
+      for (k = 0; k < LINE_BYTES; k = k + 1) begin
         d_bytes = d_bytes + mix(32'(d_address) + 32'(k), 32'(d_data[8*k +: 8]));
+        if (d_watched) $fwrite(watched, "byte %0d %0d\n", 32'(d_address) + 32'(k),
+                               d_data[8*k +: 8]);
+      end
     if (o_enable) begin
       for (k = 0; k < LINE_BYTES; k = k + 1)
-        if (o_strobe[k]) d_outside = d_outside + mix(o_next + 32'(k), 32'(o_data[8*k +: 8]));
+        if (o_strobe[k]) begin
+          d_outside = d_outside + mix(o_next + 32'(k), 32'(o_data[8*k +: 8]));
+          if (d_watched) $fwrite(watched, "byte %0d %0d\n", o_next + 32'(k), o_data[8*k +: 8]);
+        end
       o_next = o_next + LINE_BYTES;
     end
     if (dma_complete) begin
@@ -148,6 +183,9 @@ module eoq_core_observer #(
         mixed = mix(32 * 32'(word) + 32'(c), extended(z_data[SUM_BITS*c +: SUM_BITS]));
         m_words[owner[c] % PRODUCTS] = m_words[owner[c] % PRODUCTS] + mixed
                                      - (written_by[place] == owner[c] ? written[place] : 0);
+        if (m_watched != 0 && owner[c] == m_watched)
+          $fwrite(watched, "sum %0d %0d\n", 32 * 32'(word) + 32'(c),
+                  $signed(extended(z_data[SUM_BITS*c +: SUM_BITS])));
         written_by[place] = owner[c];
         written[place] = mixed;
       end
@@ -161,8 +199,10 @@ module eoq_core_observer #(
         m_taken = m_taken + 1;
         m_since[m_taken % PRODUCTS] = now;
         m_words[m_taken % PRODUCTS] = 0;
+        if (watch(MATRIX, m_number)) m_watched = m_taken;
       end
       else $fwrite(file, "%0d %0d %0d 0 0 0 0\n", MATRIX, now, now);
+      m_number = m_number + 1;
     end
 
     // A program's end. What was cut short has no end of its own: a 0, when nothing can have ended.
@@ -179,6 +219,10 @@ module eoq_core_observer #(
       d_open = 0;
       $fwrite(file, "0 0 %0d 0 0 0 0\n", now);
       $fflush(file);
+      program_number = program_number + 1;
+      v_number = 0;
+      d_number = 0;
+      m_number = 0;
     end
     was_running = running;
   end

@@ -16,7 +16,7 @@ __all__ = ["cosim"]
     epilog="\b\nExamples:\n"
     "  eoq cosim --array 4x4\n"
     "  eoq cosim --array 2x3 --sim icarus --steps 2 --seed 7 --json\n"
-    "  eoq cosim --array 4x4 --idle 0.3 --stall 0.3    (bits only: stalls add cycles)\n"
+    "  eoq cosim --array 4x4 --network resnet8 --steps 2\n"
 )
 @click.option("--array", type=ARRAY, default="4x4", show_default=True, help="Rows x columns.")
 @click.option(
@@ -33,12 +33,6 @@ __all__ = ["cosim"]
 @click.option("--steps", type=int, default=1, show_default=True, help="Training steps.")
 @click.option("--batch", type=int, default=16, show_default=True, help="Samples a step, 2**n.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option(
-    "--idle", type=click.FloatRange(0, 0.95), default=0.0, help="Chance of an idle source, a cycle."
-)
-@click.option(
-    "--stall", type=click.FloatRange(0, 0.95), default=0.0, help="Chance of back-pressure, a cycle."
-)
 @click.option("--waves", is_flag=True, help="Write a waveform and print where it is.")
 @click.option("--coverage", is_flag=True, help="Verilator's line and toggle coverage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
@@ -49,16 +43,15 @@ def cosim(
     steps: int,
     batch: int,
     seed: int,
-    idle: float,
-    stall: float,
     waves: bool,
     coverage: bool,
     as_json: bool,
 ) -> None:
     """Train a network on the RTL core; hold every tensor and every cycle against the model.
 
-    Trains on the 8x8 digits. Every tensor of every step is compared bit for bit with golden, every
-    instruction's cycles with the closed form of the cost model. Exit status 1 when one differs.
+    Trains on the 8x8 digits. Every tensor of every step is compared bit for bit with golden, what
+    every instruction writes with the instruction set's model, and when it is taken and complete
+    with the cost model. Exit status 1 when one differs.
     """
     from cosim.runner import cosimulate
 
@@ -70,8 +63,6 @@ def cosim(
             steps=steps,
             batch=batch,
             seed=seed,
-            idle=idle,
-            stall=stall,
             waves=waves,
             coverage=coverage,
             tell=progress.say,
