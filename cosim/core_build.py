@@ -67,7 +67,7 @@ def _tools_of(simulator: str) -> list[tools.Tool]:
 
 def build_core(
     config: CoreConfig, simulator: str, *, lines: int, latency: int, observed: bool = True,
-    waves: bool = False, coverage: bool = False, variant: str = "",
+    waves: bool = False, coverage: bool = False, variant: str = "", optimized: bool = False,
 ) -> CoreBuild:  # fmt: skip
     """Return a simulation of the core, compiled now or found in the cache.
 
@@ -89,6 +89,8 @@ def build_core(
         Counts lines and toggles of the core (Verilator).
     variant:
         Name of a core that is not what the sources say, so that it has a folder of its own.
+    optimized:
+        Compiled for speed, which takes longer (Verilator): for runs of many steps.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def build_core(
     parameters = {"LINE_BYTES": config.line_bytes, "LINES": lines, "LATENCY": latency}
     recipe = (
         simulator, *(tool.version for tool in found), parameters, observed, waves, coverage,
-        variant, config,
+        variant, optimized, config,
     )  # fmt: skip
     key = content_key((*map(str, recipe), *_sources(), *_tools()))
     folder = cache_folder() / "simulations" / f"{simulator}-{key}"
@@ -126,7 +128,8 @@ def build_core(
             (temporary / name).write_text(text)
         if simulator == "verilator":
             options = [*(_trace() if waves else ()), *(["--coverage"] if coverage else ())]
-            _verilate(temporary, found[0].path, parameters, [*options, *sorted(texts)])
+            arguments = [*options, *sorted(texts)]
+            _verilate(temporary, found[0].path, parameters, arguments, optimized=optimized)
         else:
             _compile_icarus(temporary, found[0].path, parameters, sorted(texts))
         for path in temporary.iterdir():
@@ -164,8 +167,9 @@ def _trace() -> list[str]:
 
 
 def _verilate(
-    folder: Path, verilator: Path, parameters: dict[str, int], arguments: list[str]
-) -> None:
+    folder: Path, verilator: Path, parameters: dict[str, int], arguments: list[str], *,
+    optimized: bool,
+) -> None:  # fmt: skip
     """Compile; `arguments` are options and the core's files."""
     command: list[str | Path] = [
         verilator, "-cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-Mdir", ".",
@@ -177,7 +181,8 @@ def _verilate(
         "-Wno-lint",
         # Compiling takes longer than a few training steps run, and more optimisation or more files
         # cost more there than they give here.
-        "--output-split", "0", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
+        "--output-split", "0", "-MAKEFLAGS", f"OPT_FAST=-O{3 if optimized else 1} OPT_SLOW=-O0 "
+        "OPT_GLOBAL=-O0",
         "core_simulation.cpp", *arguments, *_HDL,
     ]  # fmt: skip
     _run(command, folder, "verilator")

@@ -195,7 +195,8 @@ def simulate(
     config: CoreConfig, memory: bytes, actions: Sequence[Copy | Execute], *,
     simulator: str = "verilator", latency: int = 20, patience: int = 10_000_000,
     observed: bool = True, watch: "Watch | None" = None, waves: "Waves | None" = None,
-    coverage: Path | None = None, variant: str = "", tell: Callable[[str], None] = lambda _: None,
+    coverage: Path | None = None, variant: str = "", optimized: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> CoreRun:  # fmt: skip
     """Run programs that lie in memory, one after the other, in one simulation.
 
@@ -219,8 +220,8 @@ def simulate(
         An instruction whose writes are wanted one by one; needs the trace.
     waves, coverage:
         Files to write.
-    variant:
-        Of the core (`cosim.core_build.build_core`).
+    variant, optimized:
+        Of the core's build (`cosim.core_build.build_core`).
     tell:
         Called with a line about what happens next.
 
@@ -240,6 +241,7 @@ def simulate(
     build = build_core(
         config, simulator, lines=size // line, latency=latency, observed=observed,
         waves=waves is not None, coverage=coverage is not None, variant=variant,
+        optimized=optimized,
     )  # fmt: skip
     tell(f"{'found it in the cache' if build.cached else 'built'}; simulating")
     runs = cache_folder() / "runs"

@@ -316,13 +316,9 @@ def _prepare(
     codes, labels = _batches(steps, batch, seed)
     codes = codes.reshape(steps, batch, *model.network.input_shape)
     lowered = program.lowered
-    outside = lowered.memory(model, codes[0], labels[0])
+    outside = lowered.parameter_memory(model)
     slot = lowered.batch_size
-    batches = []
-    for step in range(steps):
-        part = np.zeros(len(outside), dtype=np.uint8)
-        lowered.put_batch(part, codes[step], labels[step])
-        batches.append(part[:slot])
+    batches = [lowered.batch(*part) for part in zip(codes, labels, strict=True)]
     image = outside.tobytes() + b"".join(part.tobytes() for part in batches)
     start = -(-len(image) // _PROGRAM_ALIGNMENT) * _PROGRAM_ALIGNMENT
     image = image.ljust(start, b"\0") + program_bytes(program.words)

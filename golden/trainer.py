@@ -22,10 +22,12 @@ from golden.training import learning_rate_shift
 __all__ = [
     "MAX_SEED",
     "Outcome",
+    "accuracy",
     "annealing_shift",
     "check_seed",
     "epoch_order",
     "network_sha256",
+    "resume",
     "train",
 ]
 
@@ -103,7 +105,7 @@ def train(
     *,
     scheme: str = "eoq",
     epochs: int,
-    batch: int = 64,
+    batch: int = 16,
     seed: int = 0,
     folder: Path | None = None,
     report: Report | None = None,
@@ -173,7 +175,7 @@ def train(
         np.errstate(over="ignore", invalid="ignore"),
     ):
         it = learner(scheme, network, dataset, seed)
-        curve = _resume(it, run, folder)
+        curve = resume(it, run, folder)
         resumed = len(curve)
         for epoch in range(resumed, epochs):
             order = epoch_order(seed, epoch, len(dataset.train))
@@ -189,16 +191,16 @@ def train(
                     f"{scheme} on {dataset.name}: parameters must stay finite, and did not in "
                     f"epoch {epoch + 1}; a larger batch or another seed may help"
                 )
-            curve.append(_accuracy(it, dataset.validation))
+            curve.append(accuracy(it, dataset.validation))
             if folder is not None:
                 checkpoint.write(folder, Checkpoint(run, curve, it.state()))
-        test_accuracy = _accuracy(it, dataset.test)
+        test_accuracy = accuracy(it, dataset.test)
     left_out = len(dataset.train) - steps * batch
     return Outcome(test_accuracy, curve, sha256(it.parameters()), steps, left_out, resumed,
                    it.state())  # fmt: skip
 
 
-def _resume(it: Learner, run: Run, folder: Path | None) -> list[float]:
+def resume(it: Learner, run: Run, folder: Path | None) -> list[float]:
     """Restore the folder's checkpoint and return its validation accuracies."""
     found = folder and checkpoint.read(folder, run, it.state())
     if not found:
@@ -213,7 +215,7 @@ def _resume(it: Learner, run: Run, folder: Path | None) -> list[float]:
     return list(found.curve)
 
 
-def _accuracy(it: Learner, images: Images) -> float:
+def accuracy(it: Learner, images: Images) -> float:
     """Share of images that are classified right."""
     right = 0
     for start in range(0, len(images), _EVALUATED):

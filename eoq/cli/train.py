@@ -1,5 +1,6 @@
 """`eoq train`: train a network in integers, or in one of the ways that are compared."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from eoq.cli.parameters import DATA, NETWORK
+from eoq.cli.parameters import ARRAY, DATA, NETWORK
 
 if TYPE_CHECKING:
-    from golden.trainer import Outcome, Report
+    from collections.abc import Sequence
+
+    from cosim.core_training import TrainedOnCore
+    from golden.trainer import Report
 
 __all__ = ["train"]
 
@@ -20,6 +24,7 @@ __all__ = ["train"]
     "  eoq train --network resnet8 --data digits --scheme eoq --epochs 16\n"
     "  eoq train --network resnet20 --data fashion-mnist --epochs 10 --checkpoint run1\n"
     "  eoq train --network mlp --data images.npz --scheme fp32-bn --epochs 8 --json\n"
+    "  eoq train --network resnet8_narrow --epochs 10 --core 8x8    (on the simulated RTL)\n"
 )
 @NETWORK
 @DATA
@@ -32,7 +37,7 @@ __all__ = ["train"]
     "(neither Fixup nor BN).",
 )
 @click.option("--epochs", type=int, default=16, show_default=True, help="Passes over the data.")
-@click.option("--batch", type=int, default=64, show_default=True, help="Images a step, 2**n.")
+@click.option("--batch", type=int, default=16, show_default=True, help="Images a step, 2**n.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option(
     "--checkpoint",
@@ -44,6 +49,20 @@ __all__ = ["train"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the validation accuracy over the epochs as .svg or .png.",
 )
+@click.option(
+    "--core",
+    type=ARRAY,
+    help="Train on the RTL of a core with this array, simulated, beside golden: after every epoch "
+    "both have the same parameters, or the run ends with exit status 1.",
+)
+@click.option(
+    "--sim",
+    "simulator",
+    metavar="verilator|icarus",
+    default="verilator",
+    show_default=True,
+    help="Simulator for --core.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def train(
     network: str,
@@ -54,6 +73,8 @@ def train(
     seed: int,
     checkpoint: Path | None,
     plot: Path | None,
+    core: tuple[int, int] | None,
+    simulator: str,
     as_json: bool,
 ) -> None:
     """Train a network and say how well it does.
@@ -75,11 +96,23 @@ def train(
         raise InputError(f"--plot requires a folder that exists, not {str(plot.parent)!r}")
     dataset = datasets.load(data)
     made = networks.load(network, input_shape=dataset.shape, classes=dataset.classes)
+    if core is not None and scheme != "eoq":
+        raise InputError(f"--core requires the scheme eoq, not {scheme!r}")
     with Bar() as bar:
-        outcome = trainer.train(
-            made, dataset, scheme=scheme, epochs=epochs, batch=batch, seed=seed,
-            folder=checkpoint, report=bar.report,
-        )  # fmt: skip
+        if core is None:
+            outcome = trainer.train(
+                made, dataset, scheme=scheme, epochs=epochs, batch=batch, seed=seed,
+                folder=checkpoint, report=bar.report,
+            )  # fmt: skip
+            more = {}
+        else:
+            from cosim.core_training import train_on_core
+
+            on_core = train_on_core(
+                made, dataset, array=core, simulator=simulator, epochs=epochs, batch=batch,
+                seed=seed, folder=checkpoint, report=bar.report,
+            )  # fmt: skip
+            outcome, more = on_core.outcome, {"core": _core(on_core)}
     result = {
         "network": made.name,
         "data": dataset.name,
@@ -95,9 +128,10 @@ def train(
         "resumed_epochs": outcome.resumed,
         "parameters_sha256": outcome.parameters_sha256,
         "formats": format_names(scheme),
+        **more,
     }
     if plot is not None:
-        _plot(outcome, f"{made.name} on {dataset.name}, {scheme}, batch {batch}", plot)
+        _plot(outcome.curve, f"{made.name} on {dataset.name}, {scheme}, batch {batch}", plot)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
@@ -152,11 +186,28 @@ def _show(result: dict) -> None:
         "test": f"{result['test_accuracy']:.2%}",
         "parameters": f"sha256 {result['parameters_sha256']}",
     }
+    if core := result.get("core"):
+        rows["core"] = (
+            f"{core['array']}, {core['simulator']} {core['simulator_version']}: "
+            f"{core['cycles']:,} cycles as the model says, parameters golden's after every epoch"
+        )
     for name, text in rows.items():
         click.echo(f"{name:<12}{text}")
 
 
-def _plot(outcome: "Outcome", title: str, path: Path) -> None:
+def _core(run: "TrainedOnCore") -> dict:
+    """What a run on the core has beside its outcome."""
+    return {
+        "array": f"{run.config.rows}x{run.config.columns}",
+        "simulator": run.simulator,
+        "simulator_version": run.simulator_version,
+        "cycles": sum(epoch.cycles for epoch in run.epochs),
+        "seconds": sum(epoch.seconds for epoch in run.epochs),
+        "epochs": [dataclasses.asdict(epoch) for epoch in run.epochs],
+    }
+
+
+def _plot(curve: "Sequence[float]", title: str, path: Path) -> None:
     """Draw validation accuracy over epochs."""
     import matplotlib
 
@@ -167,7 +218,7 @@ def _plot(outcome: "Outcome", title: str, path: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "eoq", "svg.fonttype": "none"}):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        axes.plot(range(1, len(outcome.curve) + 1), [100 * a for a in outcome.curve], marker=".")
+        axes.plot(range(1, len(curve) + 1), [100 * a for a in curve], marker=".")
         axes.set(title=title, xlabel="epoch", ylabel="validation accuracy (%)")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -71,27 +71,25 @@ class Lowered:
     def _at(self, region: Region) -> int:
         return next(part.outside for part in self.parts if part.region == region)
 
-    def memory(self, model: Model, codes: Integers, labels: Sequence[int]) -> NDArray[np.uint8]:
-        """Return the memory outside before a step: parameters, one batch.
-
-        Parameters
-        ----------
-        model:
-            Parameters, momentum and random state.
-        codes, labels:
-            As `golden.training.Model.step` takes them.
-        """
+    def parameter_memory(self, model: Model) -> NDArray[np.uint8]:
+        """Return the memory outside with a model's parameters, momentum and random state."""
         outside = np.zeros(self.outside_bytes, dtype=np.uint8)
         inside = np.zeros(1 << self.config.scratchpad_address_bits, dtype=np.uint8)
         self.parameters.write(inside, model)
         for part in self.parts:
             region = part.region
-            outside[part.outside : part.outside + region.size] = inside[region.address : region.end]
-        self.put_batch(outside, codes, labels)
+            data = inside[region.address : region.end]
+            outside[part.outside : part.outside + region.size] = data
         return outside
 
-    def batch_bytes(self, codes: Integers, labels: Sequence[int]) -> list[tuple[int, bytes]]:
-        """(address outside, bytes) of what a batch changes."""
+    def batch(self, codes: Integers, labels: Sequence[int] | Integers) -> NDArray[np.uint8]:
+        """Return a batch as it lies at the beginning of the memory outside: `batch_size` bytes.
+
+        Parameters
+        ----------
+        codes, labels:
+            As `golden.training.Model.step` takes them.
+        """
         check_codes(self.model.network, codes)
         check_labels(self.model.network, np.asarray(labels), len(codes))
         if len(codes) != self.samples:
@@ -99,21 +97,20 @@ class Lowered:
         pixels = codes.transpose(0, 2, 3, 1) if codes.ndim == 4 else codes
         tops = bit_length(largest_magnitude(codes, tuple(range(1, codes.ndim))))
         table = np.concatenate([np.full(self.samples, INPUT_EXPONENT), tops]).astype(np.uint8)
-        return [
-            (self._at(self.codes.region), pixels.astype(np.int8).tobytes()),
-            (self._at(self.codes.scale), table.tobytes()),
-            (self._at(self.labels), np.asarray(labels).astype("<u2").tobytes()),
-        ]
+        result = np.zeros(self.batch_size, dtype=np.uint8)
+        for region, data in (
+            (self.codes.region, pixels.astype(np.int8).tobytes()),
+            (self.codes.scale, table.tobytes()),
+            (self.labels, np.asarray(labels).astype("<u2").tobytes()),
+        ):
+            at = self._at(region)
+            result[at : at + len(data)] = np.frombuffer(data, np.uint8)
+        return result
 
     @property
     def batch_size(self) -> int:
         """Bytes at the beginning of the memory outside that a batch changes, in whole lines."""
         return self.codes.region.size + self.codes.scale.size + self.labels.size
-
-    def put_batch(self, outside: NDArray[np.uint8], codes: Integers, labels: Sequence[int]) -> None:
-        """Write a batch into the memory outside."""
-        for address, data in self.batch_bytes(codes, labels):
-            outside[address : address + len(data)] = np.frombuffer(data, np.uint8)
 
     def learned(self, outside: NDArray[np.uint8]) -> dict[tuple[str, str], tuple]:
         """(values, momentum) of everything that is learned, from the memory outside."""

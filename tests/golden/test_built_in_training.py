@@ -21,7 +21,7 @@ SHAPES = {
 """Smallest planes on which they have one; the others take CIFAR's."""
 
 CLASSES = 4
-STEPS = {"vgg11": 6, "vgg16": 6, "alexnet": 6}
+STEPS = {"vgg11": 6, "vgg16": 6, "alexnet": 6, "resnet8_narrow": 20}
 SLOWER = {"vgg11": 2, "alexnet": 2}
 """Wide hidden layers with dropout, and no residual branch that begins at zero: a quarter of the
 rate."""

@@ -103,9 +103,9 @@ def test_a_run_that_was_stopped_ends_the_same(
     digits: data.Dataset, mlp: Network, tmp_path: Path
 ) -> None:
     def stop(done: int, steps: int, accuracy: float | None) -> None:
-        assert steps == 3 * 19
-        assert (accuracy is None) == (done <= 19)
-        if done == 30:
+        assert steps == 3 * 78
+        assert (accuracy is None) == (done <= 78)
+        if done == 100:
             raise StoppedError
 
     whole = run(mlp, digits)
