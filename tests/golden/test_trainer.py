@@ -103,14 +103,14 @@ def test_a_run_that_was_stopped_ends_the_same(
     digits: data.Dataset, mlp: Network, tmp_path: Path
 ) -> None:
     def stop(done: int, steps: int, accuracy: float | None) -> None:
-        assert steps == 3 * 78
-        assert (accuracy is None) == (done <= 78)
-        if done == 100:
+        assert steps == 3 * 19
+        assert (accuracy is None) == (done <= 19)
+        if done == 30:
             raise StoppedError
 
     whole = run(mlp, digits)
     with pytest.raises(StoppedError):
-        train(mlp, digits, epochs=3, seed=1, folder=tmp_path, report=stop)
+        train(mlp, digits, epochs=3, batch=64, seed=1, folder=tmp_path, report=stop)
     continued = run(mlp, digits, tmp_path)
     assert continued.resumed == 1
     assert continued.parameters_sha256 == whole.parameters_sha256
