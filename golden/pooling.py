@@ -115,6 +115,11 @@ class AveragePoolLayer(_WindowLayer):
         super().__init__(name, operator)
         self._shift = (operator.kernel[0] * operator.kernel[1] - 1).bit_length()
 
+    @property
+    def shift(self) -> int:
+        """What is added to the exponent: the division."""
+        return self._shift
+
     def forward(self, inputs: Sequence[Value]) -> Value:
         """Sum the codes of each window: 32 bits."""
         (value,) = inputs

@@ -14,15 +14,15 @@ from golden.layers import (
     ReshapeLayer,
     ShortcutLayer,
 )
-from golden.network import Layer
-from golden.pooling import MeanLayer
+from golden.network import AveragePool, Layer
+from golden.pooling import AveragePoolLayer, MeanLayer
 from golden.values import ERROR_ZERO_EXPONENT
 from hwmodel.lowering.context import Context
 from hwmodel.lowering.forward import Forward
 from hwmodel.lowering.learn import align, learn_scalar, learn_vector, learn_weight
 from hwmodel.lowering.memory_map import Region, Role
 from hwmodel.lowering.quantize import Bank, quantize, rewrite
-from hwmodel.lowering.values import Codes, Product, Scaled, Term, Wide
+from hwmodel.lowering.values import Codes, Product, Scaled, Term, Wide, tap
 from hwmodel.lowering.vector_code import Grid, Plane
 from rtl.vector_instructions import Function, Operand, Output, Pass, Total
 
@@ -164,12 +164,11 @@ class Backward:
             if isinstance(value, Codes):
                 terms.append(Scaled(value))
             elif len(value.terms) == 1 and not value.masks:
-                terms += value.terms
+                terms += self._planes(layer, value).terms
                 summed = summed or error.summed
             else:
                 raise InputError(f"layer {layer.name!r}: the core joins codes and sums")
-        channels, height, width = (*layer.shape, 1, 1)[:3]
-        return _Error(Wide(Grid(height, width, channels), tuple(terms)), summed)
+        return _Error(Wide(_grid(layer), tuple(terms)), summed)
 
     def _bank(self) -> Bank:
         n = self.context.samples
@@ -180,6 +179,7 @@ class Backward:
         value = error.value
         assert isinstance(value, Wide)  # noqa: S101 - for the type checker
         own = context.model.layers[layer.name]
+        grid = _grid(layer)
         summed = self._bank() if error.summed else None
         codes_sums = self._bank() if type(own) is BiasLayer else None
         codes = quantize(
@@ -187,7 +187,9 @@ class Backward:
             zero_exponent=ERROR_ZERO_EXPONENT, avoid=self._weights_above(layer.name),
             codes_sums=codes_sums, term_sums=summed,
             each=self._each if any(isinstance(t, Product) for t in value.terms) else None,
+            golden_grid=grid,
         )  # fmt: skip
+        codes = codes.reshaped(grid)
         self._flush_weights()
         self._made.append(codes)
         if summed is not None:
@@ -265,7 +267,8 @@ class Backward:
                 self._put(layer.inputs[0], _Error(self._rewritten(layer, value,
                                                                   masked=layer.name)))  # fmt: skip
             else:
-                masked = replace(value, masks=(*value.masks, layer.name))
+                planes = self._planes(layer, value)
+                masked = replace(planes, masks=(*planes.masks, layer.name))
                 self._put(layer.inputs[0], _Error(masked, error.summed))
         elif isinstance(own, MultiplierLayer):
             codes = self._codes(layer, error)
@@ -273,6 +276,8 @@ class Backward:
             self._put(layer.inputs[0], _Error(wide))
         elif isinstance(own, MeanLayer):
             self._spread(layer, self._codes(layer, error))
+        elif isinstance(own, AveragePoolLayer):
+            self._windows(layer, own, self._codes(layer, error))
         elif isinstance(own, ReshapeLayer):
             self._put(layer.inputs[0], self._reshaped(layer, error))
         elif isinstance(own, ShortcutLayer):
@@ -284,11 +289,13 @@ class Backward:
         shape = (*layer.input_shapes[0], 1, 1)[:3]
         grid = Grid(shape[1], shape[2], shape[0])
         value = error.value
-        if isinstance(value, Codes):
-            return _Error(value.reshaped(grid))
-        if grid.positions > 1:
-            return _Error(self._regridded(layer, value, grid), error.summed)
-        return error
+        # Words stay flat, in the order of the planes' bytes, until something needs planes.
+        return _Error(value.reshaped(grid)) if isinstance(value, Codes) else error
+
+    def _planes(self, layer: Layer, value: Wide) -> Wide:
+        """A value with the shape of `layer`'s output."""
+        grid = _grid(layer)
+        return value if value.grid == grid else self._regridded(layer, value, grid)
 
     def _regridded(self, layer: Layer, value: Wide, grid: Grid) -> Wide:
         """Words of a flat product as those of planes: (y, x, channel) is the order in memory."""
@@ -339,10 +346,7 @@ class Backward:
             self._put(layer.inputs[0], _Error(codes.cut(channels)))
             return
         result = context.new_codes(f"{layer.name}.below", grid, Role.ERROR)
-        context.emitter.about(layer.name, "backward_data", "zeros")
-        whole = Grid(n * height, width, channels)
-        code.run(Pass(operand=Operand.NONE, output=Output.BYTES), whole,
-                 output=Plane.codes(result.region.address, whole, context.config))  # fmt: skip
+        self._zeros(layer, result)
         small = Grid(source.height, source.width, channels)
         with code.scalars(3) as e:
             for k in range(n):
@@ -357,6 +361,43 @@ class Backward:
                 code.store(e, result.scale.address + k, count=2, step=n)
         self._made.append(result)
         self._put(layer.inputs[0], _Error(result))
+
+    def _windows(self, layer: Layer, own: AveragePoolLayer, codes: Codes) -> None:
+        """Each window's error to all of its elements; what lies in no window gets zeros."""
+        context, code, n = self.context, self.context.code, self.context.samples
+        operator = layer.operator
+        assert isinstance(operator, AveragePool)  # noqa: S101 - for the type checker
+        channels, height, width = layer.input_shapes[0]
+        grid = Grid(height, width, channels)
+        shifted = replace(codes, offset=codes.offset + own.shift)
+        result = context.new_codes(f"{layer.name}.below", grid, Role.ERROR)
+        covered = operator.kernel == operator.stride and (height, width) == (
+            codes.grid.height * operator.stride[0], codes.grid.width * operator.stride[1]
+        )  # fmt: skip
+        if not covered:
+            self._zeros(layer, result)
+        with code.scalars(2) as e:
+            for k in range(n):
+                context.emitter.about(layer.name, "backward_data", "codes", k)
+                context.load_scale(e, shifted, k)
+                code.store(e, result.scale.address + k, count=2, step=n)
+                for place in range(operator.kernel[0] * operator.kernel[1]):
+                    y, x = divmod(place, operator.kernel[1])
+                    code.run(
+                        Pass(operand=Operand.X, output=Output.BYTES), codes.grid,
+                        x=codes.plane(k, context.config),
+                        output=tap(result, operator.stride, k, y, x, context.config),
+                    )  # fmt: skip
+        self._made.append(result)
+        self._put(layer.inputs[0], _Error(result))
+
+    def _zeros(self, layer: Layer, codes: Codes) -> None:
+        """A pass of zeros over a batch."""
+        context, grid = self.context, codes.grid
+        context.emitter.about(layer.name, "backward_data", "zeros")
+        whole = Grid(context.samples * grid.height, grid.width, grid.channels)
+        output = Plane.codes(codes.region.address, whole, context.config)
+        context.code.run(Pass(operand=Operand.NONE, output=Output.BYTES), whole, output=output)
 
     # Gradients.
 
@@ -395,3 +436,8 @@ class Backward:
                 y=source.plane(k, context.config),
             )  # fmt: skip
         self._learn_later(layer.name, "multiplier", bank)
+
+
+def _grid(layer: Layer) -> Grid:
+    channels, height, width = (*layer.shape, 1, 1)[:3]
+    return Grid(height, width, channels)

@@ -14,9 +14,10 @@ from golden.layers import (
     ReshapeLayer,
     ShortcutLayer,
 )
-from golden.network import Layer
-from golden.pooling import MeanLayer
+from golden.network import AveragePool, Layer
+from golden.pooling import AveragePoolLayer, MeanLayer
 from golden.values import ACTIVATION_ZERO_EXPONENT
+from golden.windows import overlaps
 from hwmodel.lowering.context import Context
 from hwmodel.lowering.memory_map import Role
 from hwmodel.lowering.parameters import ScalarPlace, VectorPlace
@@ -31,6 +32,7 @@ from hwmodel.lowering.values import (
     Sums,
     Term,
     Wide,
+    Windows,
 )
 from hwmodel.lowering.vector_code import Grid, Plane
 from rtl.vector_instructions import Function
@@ -40,7 +42,8 @@ __all__ = ["Forward", "Value"]
 Value = Codes | Wide
 
 _KINDS = (
-    AddLayer, BiasLayer, ConvolutionLayer, LinearLayer, MeanLayer, MultiplierLayer,
+    AddLayer,
+    AveragePoolLayer, BiasLayer, ConvolutionLayer, LinearLayer, MeanLayer, MultiplierLayer,
     RectifierLayer, ReshapeLayer, ShortcutLayer,
 )  # fmt: skip
 """Layers that the core runs. Subclasses are other layers."""
@@ -145,6 +148,8 @@ class Forward:
         if isinstance(own, ShortcutLayer):
             return self._shortcut(layer, inputs[0])
         (value,) = inputs
+        if isinstance(own, AveragePoolLayer):
+            return self._windows(layer, own, value)
         if isinstance(own, MeanLayer):
             codes = _codes(layer, value)
             grid = Grid(1, 1, codes.grid.channels)
@@ -171,6 +176,19 @@ class Forward:
             (Product(make, codes, context.weight_exponent(name)),),
             channel=channel,
         )
+
+    def _windows(self, layer: Layer, own: AveragePoolLayer, value: Value) -> Wide:
+        codes = _codes(layer, value)
+        operator = layer.operator
+        assert isinstance(operator, AveragePool)  # noqa: S101 - for the type checker
+        if overlaps(operator) or any(operator.padding) or operator.dilation != (1, 1):
+            raise InputError(
+                f"layer {layer.name!r}: the core pools windows that do not overlap, without "
+                f"padding and dilation, not {operator}"
+            )
+        channels, height, width = layer.shape
+        grid = Grid(height, width, channels)
+        return Wide(grid, (Windows(codes, own.shift, grid, operator.kernel, operator.stride),))
 
     def _scalar(self, name: str, what: str) -> int:
         """Load a scalar parameter into a scalar of its own, which the caller gives back."""

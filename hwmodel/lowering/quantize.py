@@ -8,7 +8,7 @@ from golden.formats import EXPONENT_MIN, LEFT_SHIFT_MAX
 from hwmodel.lowering.context import Context
 from hwmodel.lowering.emitter import Produced
 from hwmodel.lowering.memory_map import Role
-from hwmodel.lowering.values import Codes, Product, Scaled, Sums, Term, Wide
+from hwmodel.lowering.values import Codes, Product, Scaled, Sums, Term, Wide, Windows
 from hwmodel.lowering.vector_code import ZERO, Grid, Plane
 from rtl.vector_instructions import (
     Addend,
@@ -130,14 +130,34 @@ class Evaluator:
                 w=target,
             )
             return target
+        if isinstance(term, Windows):
+            return self._window_sums(term, sample)
         return _term_plane(context, term, sample)
+
+    def _window_sums(self, term: Windows, sample: int) -> Plane:
+        """One pass an element of the window."""
+        context, config = self.context, self.context.config
+        grid = term.grid
+        words = grid.positions * grid.blocks(config)
+        z = context.results_page(words, f"{term.codes.name}, windows")
+        target = Plane.words(z, grid)
+        for place in range(term.kernel[0] * term.kernel[1]):
+            y, x = divmod(place, term.kernel[1])
+            codes = term.tap(sample, y, x, config)
+            if place == 0:
+                what = Pass(operand=Operand.X, output=Output.RESULTS)
+                context.code.run(what, grid, x=codes, w=target)
+            else:
+                what = Pass(operand=Operand.RESULTS, addend=Addend.Y, output=Output.RESULTS)
+                context.code.run(what, grid, y=codes, z=target, w=target)
+        return target
 
     def _exponent(self, term: Term, e: int, sample: int) -> None:
         context, code = self.context, self.context.code
         if isinstance(term, Product):
             code.load(e, term.source.scale.address + sample)
             code.compute(Function.ADD, e, e, value=term.weight_exponent + term.source.offset)
-        elif isinstance(term, Sums):
+        elif isinstance(term, Sums | Windows):
             code.load(e, term.codes.scale.address + sample)
             code.compute(Function.ADD, e, e, value=term.shift + term.codes.offset)
         else:
@@ -243,6 +263,7 @@ def quantize(
     codes_sums: "Bank | None" = None,
     term_sums: "Bank | None" = None,
     each: Callable[[int], None] | None = None,
+    golden_grid: Grid | None = None,
 ) -> Codes:
     """QA or QE (`golden.values.quantize_samples`), sample by sample: two passes each.
 
@@ -262,6 +283,8 @@ def quantize(
         Takes the sums of the first term's words.
     each:
         Called behind every sample.
+    golden_grid:
+        What golden has in place of `value`'s grid, where that was flattened.
     """
     code = context.code
     codes = context.new_codes(name, value.grid, role, avoid)
@@ -301,7 +324,7 @@ def quantize(
             value.grid, **streams, mask=at_mask, addend_channels=channels,
             output=codes.plane(n, context.config),
         )  # fmt: skip
-        grid = value.grid
+        grid = golden_grid or value.grid
         context.emitter.produce(
             Produced(f"{name}.{phase}.{tensor}", n, codes.address(n),
                      (grid.height, grid.width, grid.channels))

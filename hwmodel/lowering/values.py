@@ -7,7 +7,19 @@ from hwmodel.lowering.memory_map import Region
 from hwmodel.lowering.vector_code import Grid, Plane
 from rtl.config import CoreConfig
 
-__all__ = ["Bias", "ChannelBias", "Codes", "Factor", "Product", "Scaled", "Sums", "Term", "Wide"]
+__all__ = [
+    "Bias",
+    "ChannelBias",
+    "Codes",
+    "Factor",
+    "Product",
+    "Scaled",
+    "Sums",
+    "Term",
+    "Wide",
+    "Windows",
+    "tap",
+]
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,43 @@ class Sums:
     shift: int
 
 
-Term = Product | Scaled | Sums
+@dataclass(frozen=True)
+class Windows:
+    """Sums of codes over windows that do not overlap; the words are made when they are asked for.
+
+    Parameters
+    ----------
+    codes, shift:
+        What is summed; added to the exponent.
+    grid:
+        Of the windows.
+    kernel, stride:
+        Vertical and horizontal.
+    """
+
+    codes: Codes
+    shift: int
+    grid: Grid
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+    def tap(self, sample: int, y: int, x: int, config: CoreConfig) -> Plane:
+        """One element of every window."""
+        return tap(self.codes, self.stride, sample, y, x, config)
+
+
+def tap(
+    codes: Codes, stride: tuple[int, int], sample: int, y: int, x: int, config: CoreConfig
+) -> Plane:
+    """Element (y, x) of every window over codes."""
+    whole = codes.plane(sample, config)
+    return replace(
+        whole, base=whole.base + y * whole.row + x * whole.position,
+        row=whole.row * stride[0], position=whole.position * stride[1],
+    )  # fmt: skip
+
+
+Term = Product | Scaled | Sums | Windows
 
 
 @dataclass(frozen=True)

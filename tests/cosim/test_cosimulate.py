@@ -120,8 +120,8 @@ def test_refusals() -> None:
         cosimulate(network="mlp", array=(4, 4), simulator="icarus", batch=3)
     with pytest.raises(InputError, match="batch must be a power of two up to 64, not 128"):
         configure("mlp", (4, 4), 128)
-    with pytest.raises(InputError, match="'pool1': the core has no AveragePool of this kind"):
-        configure("lenet5", (4, 4))
+    with pytest.raises(InputError, match="the core convolves with groups 1 and dilation"):
+        configure("mobilenetv2", (4, 4))
 
 
 def test_memories_that_are_too_small_are_named() -> None:

@@ -12,19 +12,41 @@ from cosim.step_check import reference
 from cosim.tensor_check import compare
 from golden.errors import InputError
 from golden.initialization import build
+from golden.network import (
+    Activation,
+    AveragePool,
+    Convolution,
+    Flatten,
+    Linear,
+    Network,
+)
 from golden.schemes import EOQ
 from golden.training import Model, learning_rate_shift
-from golden.zoo import mlp, resnet8, resnet20
+from golden.zoo import lenet5, mlp, resnet8, resnet20
 from hwmodel.lowering.hazards import UNITS, find_needs
 from hwmodel.lowering.program import compile_step
 from rtl.instructions import SEMAPHORES
 
 NETWORKS = {
     "mlp": lambda: mlp((1, 8, 8), 10, hidden=12),
+    "lenet5": lambda: lenet5((1, 8, 8), 10),
+    "odd windows": lambda: odd_windows(),
     "narrow": lambda: resnet8((1, 8, 8), 10, width=3),
     "colour": lambda: resnet8((3, 6, 7), 5, width=4),
     "deep": lambda: resnet20((2, 4, 4), 4, width=2),
 }
+
+
+def odd_windows() -> Network:
+    """Windows that leave a border out, and a ReLU between planes and what flattens them."""
+    network = Network("odd", (2, 7, 8))
+    network.add("conv", Convolution((3, 3), padding=(1, 1, 1, 1), out_channels=4, bias=True))
+    network.add("relu1", Activation())
+    network.add("pool", AveragePool((2, 1), (3, 2)))
+    network.add("relu2", Activation())
+    network.add("flat", Flatten())
+    network.add("fc", Linear(3, bias=True))
+    return network
 
 
 def model(name: str, seed: int = 0) -> Model:
@@ -53,6 +75,8 @@ def batch(it: Model, samples: int, rng: np.random.Generator) -> tuple[np.ndarray
     [
         ("mlp", (4, 4), 4, 0),
         ("mlp", (3, 5), 1, 2),
+        ("lenet5", (3, 4), 2, 0),
+        ("odd windows", (3, 4), 2, 0),
         ("narrow", (4, 4), 4, 1),
         ("narrow", (5, 3), 2, 0),
         ("colour", (8, 8), 2, 0),

@@ -76,7 +76,7 @@ BAD = {
     ("rtl", "--array", "4x4", "-o", "a-file/out"): "a-file",
     ("cosim", "--sim", "vcs"): "simulator must be one of verilator, icarus, not 'vcs'",
     ("cosim", "--array", "4by4"): "array must be RxC",
-    ("cosim", "--network", "lenet5"): "'pool1': the core has no AveragePool of this kind",
+    ("cosim", "--network", "mobilenetv2"): "depthwise.conv': the core convolves with groups 1",
     ("cosim", "--batch", "7"): "batch must be a power of two, not 7",
     ("report", "resnet18", "-o", "a-file/out"): "a-file",
     ("report", "resnet18", "missing.onnx", "-o", "out"): "missing.onnx",
