@@ -18,10 +18,11 @@ from golden.network import AveragePool, Layer
 from golden.pooling import AveragePoolLayer, MeanLayer
 from golden.values import ERROR_ZERO_EXPONENT
 from hwmodel.lowering.context import Context
+from hwmodel.lowering.evaluate import Bank
 from hwmodel.lowering.forward import Forward
 from hwmodel.lowering.learn import align, learn_scalar, learn_vector, learn_weight
 from hwmodel.lowering.memory_map import Region, Role
-from hwmodel.lowering.quantize import Bank, quantize, rewrite
+from hwmodel.lowering.quantize import quantize, rewrite
 from hwmodel.lowering.values import Codes, Product, Scaled, Term, Wide, tap
 from hwmodel.lowering.vector_code import Grid, Plane
 from rtl.vector_instructions import Function, Operand, Output, Pass, Total

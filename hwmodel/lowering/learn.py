@@ -7,9 +7,9 @@ from golden.layers import IntegerLayer, ProductLayer
 from golden.optimizer import MOMENTUM_SHIFT, Rate
 from hwmodel.lowering.context import Context
 from hwmodel.lowering.emitter import Produced
+from hwmodel.lowering.evaluate import Bank
 from hwmodel.lowering.memory_map import Region, Role
 from hwmodel.lowering.parameters import ScalarPlace, VectorPlace, WeightPlace
-from hwmodel.lowering.quantize import Bank
 from hwmodel.lowering.values import Codes
 from hwmodel.lowering.vector_code import Grid, Plane
 from rtl.vector_instructions import (

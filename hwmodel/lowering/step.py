@@ -18,10 +18,10 @@ from golden.training import Model
 from hwmodel.lowering.backward import Backward
 from hwmodel.lowering.context import Context
 from hwmodel.lowering.emitter import Emitter, Entry, scratchpad
+from hwmodel.lowering.evaluate import Evaluator
 from hwmodel.lowering.forward import Forward
 from hwmodel.lowering.memory_map import Region, Role, Scratchpad
 from hwmodel.lowering.parameters import ParameterMap
-from hwmodel.lowering.quantize import Evaluator
 from hwmodel.lowering.values import Codes, Product, Wide
 from hwmodel.lowering.vector_code import Grid, Plane, VectorCode
 from rtl.config import CoreConfig
