@@ -16,6 +16,7 @@ from golden.schemes import EOQ, Scheme
 from golden.schemes import scheme as scheme_by_name
 from hwmodel.breakdown import LayerEnergy, layer_energy
 from hwmodel.conventions import DEFAULT, Conventions
+from hwmodel.core_cycles import LOSS_CLASSES_MAX, CoreCycles, Work
 from hwmodel.estimate import Part, area_parts, memory_parts, operation_parts, sum_parts
 from hwmodel.fit import Fit, fit
 from hwmodel.footprint import KINDS, Moment, footprint, peak, recomputed_layers
@@ -32,7 +33,6 @@ from hwmodel.normalization_units import unit_cost
 from hwmodel.products import matrix_products
 from hwmodel.quantization import quantization_barriers
 from hwmodel.roofline import Point, array_cycles, roofline
-from hwmodel.schedule import DEPTH, LOSS_CLASSES_MAX, Schedule, Work
 from hwmodel.sensitivity import Influence, sensitivity
 from hwmodel.step import Row, Step
 from hwmodel.systolic import forward_cycles
@@ -134,7 +134,7 @@ class Cost:
         innermost = self.hierarchy.levels[0].name
         return [
             *traffic(self.step, self.hierarchy),
-            *array_traffic(self.step, self.array[1], DEPTH, innermost),
+            *array_traffic(self.step, self.array[1], innermost),
         ]
 
     @cached_property
@@ -157,26 +157,24 @@ class Cost:
         return list(tilings(self.step, self.hierarchy))
 
     @cached_property
-    def schedule(self) -> Schedule | None:
-        """Instructions of the step on our core; None where there is no core for it."""
+    def core(self) -> CoreCycles | None:
+        """The step on our core; None where there is no core for it."""
         if self.step.scheme is not EOQ or self.step.conventions.recompute != "none":
             return None
         try:
-            return Schedule(self.step, *self.array)
+            return CoreCycles(self.step, self.rows, *self.array, self.hardware.lanes)
         except InputError:
             return None
 
     @cached_property
     def work(self) -> list[Work]:
-        """Instructions and cycles, and the work without an instruction; empty without a core."""
-        if self.schedule is None:
-            return []
-        return [*self.schedule.work, *self.schedule.uncovered(self.rows, self.hardware.lanes)]
+        """Instructions and the cycles of their units; empty without a core."""
+        return [] if self.core is None else self.core.work
 
     @property
     def cycles(self) -> int | None:
-        """Clock cycles of the step on our core, or None."""
-        return sum(work.cycles for work in self.work) or None
+        """Clock cycles of the step on our core, an estimate (`hwmodel.core_cycles`), or None."""
+        return None if self.core is None else self.core.cycles
 
     @property
     def utilization(self) -> float | None:
@@ -245,7 +243,7 @@ class Cost:
                 macs[row.layer, row.phase] = macs.get((row.layer, row.phase), 0) + row.count
         cycles: dict[tuple[str, str], int] = {}
         for work in self.work:
-            if work.instruction == "MATMUL" and work.macs:
+            if work.instruction == "Multiply":
                 key = (work.layer, work.phase)
                 cycles[key] = cycles.get(key, 0) + work.cycles
         if not cycles:
@@ -274,18 +272,19 @@ class Cost:
                 else f"; {len(recomputed_layers(self.step))} layers run forward twice"
             ),
         ]
-        if self.schedule is None:
+        if self.core is None:
             texts.append(self._no_cycles())
         else:
-            extra = sum(work.cycles for work in self.work if work.instruction == "VECTOR")
+            extra = sum(work.cycles for work in self.work if work.instruction == "elements")
             texts.append(
-                f"cycles: int8 core of {rows}x{columns}, instruction by instruction, operands "
-                f"never late; {extra} of them for element work that the core has no instruction for"
+                f"cycles: int8 core of {rows}x{columns} with memories as long as the step needs; "
+                "products exact, how units overlap estimated"
+                + (f"; {extra} for element work without an instruction" if extra else "")
             )
-            classes = self.schedule.classes
+            classes = self.core.classes
             if not 2 <= classes <= LOSS_CLASSES_MAX:
                 texts.append(
-                    f"cycles: the loss of {classes} class(es) by the form of LOSS, which the core "
+                    f"cycles: the loss of {classes} class(es) by the form of Loss, which the core "
                     f"has for 2 to {LOSS_CLASSES_MAX}"
                 )
         if self.step.full_precision:
@@ -306,7 +305,7 @@ class Cost:
         if self.step.conventions.recompute != "none":
             return "cycles: null, because the core has no program that recomputes"
         try:
-            Schedule(self.step, *self.array)
+            CoreCycles(self.step, self.rows, *self.array)
         except InputError as error:
             return f"cycles: null, because of {error}"
         return ""
@@ -419,7 +418,7 @@ class Cost:
 
     @property
     def instructions(self) -> "pd.DataFrame":
-        """Instructions of our core, their cycles and useful MACs."""
+        """Instructions of our core, the cycles of their units and useful MACs."""
         return self._frame(self.work, Work)
 
 

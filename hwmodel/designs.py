@@ -17,12 +17,14 @@ from golden.errors import InputError
 from golden.network import Network
 from golden.schemes import EOQ, Scheme
 from hwmodel.conventions import DEFAULT, Conventions
+from hwmodel.core_cycles import step_cycles
 from hwmodel.estimate import area_parts, operation_parts, sum_parts
 from hwmodel.footprint import footprint, peak
 from hwmodel.hierarchy import Hierarchy
 from hwmodel.ledger import ledger, macs_by_phase
 from hwmodel.products import matrix_products
-from hwmodel.schedule import DEPTH, step_cycles
+from hwmodel.stages.stage import Stage
+from hwmodel.stages.step import stages
 from hwmodel.step import Step
 from hwmodel.technology import Technology
 from hwmodel.toml_reader import Band
@@ -95,6 +97,10 @@ class Designs:
         return macs_by_phase(self.rows)["total"]
 
     @cached_property
+    def _stages(self) -> list[Stage]:
+        return stages(self.step, self.rows)
+
+    @cached_property
     def _peak(self) -> int:
         return peak(footprint(self.step)).total
 
@@ -116,7 +122,7 @@ class Designs:
         widths, of_width = np.unique(columns, return_inverse=True)
         dram = dram_bytes(self.step, sizes)[of_buffer]
         moved = np.zeros(len(widths), dtype=np.int64)
-        for transfer in array_traffic(self.step, widths, DEPTH):
+        for transfer in array_traffic(self.step, widths):
             moved += transfer.modelled
         buffer = moved[of_width]
         cycles = self._cycles(rows, columns)
@@ -146,7 +152,7 @@ class Designs:
             return np.zeros(len(rows), dtype=np.int64)
         # One number an array: at most 4,096 of each.
         arrays, place = np.unique(rows << 16 | columns, return_inverse=True)
-        return step_cycles(self.step, self.rows, arrays >> 16, arrays & 0xFFFF)[place]
+        return step_cycles(self.step, self._stages, arrays >> 16, arrays & 0xFFFF)[place]
 
     def _energy(self, dram: Column, buffer: Column, sizes: Column, of_buffer: Column) -> Any:
         """Bands of arrays, added in the order of `Cost.energy_parts`."""

@@ -7,14 +7,36 @@ unit waits.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.cycles import Count, Sizes
 from rtl.matrix_instructions import ALoops, BLoops, MatrixWord, Multiply, Window
 
-__all__ = ["ProductTime", "period", "product_times", "words_cycles"]
+__all__ = ["Arrays", "ProductTime", "Sizes", "period", "product_times", "words_cycles"]
+
+Count = NDArray[np.integer] | int
+
+
+class Sizes(Protocol):
+    """A core's array, or many: `CoreConfig` with integers, `Arrays` with NumPy arrays of them."""
+
+    @property
+    def rows(self) -> Any:
+        """Processing elements along the reduction."""
+
+    @property
+    def columns(self) -> Any:
+        """Processing elements along the outputs."""
+
+
+class Arrays(NamedTuple):
+    """Rows and columns of many arrays, which broadcast."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
 
 _ROUND_TRIP = 3
 _DRAIN = 8

@@ -198,22 +198,22 @@ def _by_layer(step: Step) -> dict[str, list[MatrixProduct]]:
     return products
 
 
-def array_traffic(step: Step, columns: Bytes, depth: int, level: str = "buffer") -> list[Transfer]:
-    """Transfers between the innermost memory, `level`, and an array of so many columns that keeps
-    `depth` rows of sums.
+def array_traffic(step: Step, columns: Bytes, level: str = "buffer") -> list[Transfer]:
+    """Transfers between the innermost memory, `level`, and an array of so many columns.
 
-    compulsory: each operand element of each product once, each sum once in 32 bits. modelled: the
-    left operand again for every block of columns, the right one for every `depth` rows; an array
-    for an array of columns.
+    compulsory: each operand element of each product once, each sum once in 32 bits. modelled, as
+    the core of `rtl` reads: what moves through the array again for every block of columns; what
+    stays in it once a product, which is weights for every sample of a convolution, and aligned
+    errors for the gradient of weights. An array for an array of columns.
     """
-    found = list(_array_transfers(step, columns, depth, level))
-    for one in _array_transfers(step.forward_only(), columns, depth, level) if _again(step) else ():
+    found = list(_array_transfers(step, columns, level))
+    for one in _array_transfers(step.forward_only(), columns, level) if _again(step) else ():
         if one.layer in _again(step):
             found.append(one._replace(phase="recomputation"))
     return found
 
 
-def _array_transfers(step: Step, columns: Bytes, depth: int, level: str) -> Iterator[Transfer]:
+def _array_transfers(step: Step, columns: Bytes, level: str) -> Iterator[Transfer]:
     for p in matrix_products(step):
         layer = step.network.layers[p.layer]
         w, a, e = (step.format(kind, layer).bits for kind in "WAE")
@@ -222,7 +222,11 @@ def _array_transfers(step: Step, columns: Bytes, depth: int, level: str) -> Iter
         }[p.phase]  # fmt: skip
         sizes = [p.repeats * _octets(p.m * p.k, left), p.repeats * _octets(p.k * p.n, right)]
         sums = p.repeats * p.m * p.n * SUM_BYTES
-        again = sizes[0] * -(-p.n // columns) + sizes[1] * -(-p.m // depth)
+        if p.phase == "backward_weight":
+            again = sizes[0] + sizes[1] * -(-p.m // columns)
+        else:
+            products = step.batch if isinstance(layer.operator, Convolution) else 1
+            again = sizes[0] * -(-p.n // columns) + sizes[1] * products
         yield Transfer(p.layer, p.phase, "operands", level, sum(sizes), again)
         yield Transfer(p.layer, p.phase, "sums", level, sums, sums)
 

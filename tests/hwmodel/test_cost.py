@@ -85,7 +85,9 @@ def test_only_our_core_has_cycles(resnet18):
     if values["scheme"] == "eoq":
         assert values["cycles"] > 0
         assert 0 < values["utilization"] <= 1
-        assert resnet18.instructions["cycles"].sum() == values["cycles"]
+        # Units work side by side: none is at work for longer than the step.
+        of_unit = resnet18.instructions.groupby("unit")["cycles"].sum()
+        assert 0 < of_unit.max() < values["cycles"] < of_unit.sum() + 8 * resnet18.parameters
     else:
         assert values["cycles"] is values["utilization"] is None
         assert "no core for this scheme" in said

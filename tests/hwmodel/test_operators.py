@@ -35,12 +35,12 @@ from golden.network import (
 )
 from golden.schemes import EOQ, SCHEMES
 from hwmodel.conventions import Conventions
+from hwmodel.core_cycles import CoreCycles
 from hwmodel.cost import cost
 from hwmodel.footprint import footprint
 from hwmodel.hierarchy import Hierarchy
 from hwmodel.ledger import ledger
 from hwmodel.operations import OPERATORS
-from hwmodel.schedule import Schedule
 from hwmodel.step import Step
 from hwmodel.traffic import traffic
 
@@ -248,8 +248,9 @@ def test_a_sum_that_passes_a_reshape_is_stored_as_it_is_converted():
 
 def test_maxima_take_time():
     step = Step(between(MaxPool((2, 2), (2, 2))), EOQ)
-    work = Schedule(step, 4, 4).uncovered(ledger(step))
-    assert [(w.layer, w.cycles) for w in work if w.layer == "it"] == [("it", N // 4 * 3 // 4)]
+    work = CoreCycles(step, ledger(step), 4, 4).work
+    found = [(w.phase, w.instruction, w.cycles) for w in work if w.layer == "it"]
+    assert ("forward", "elements", N // 4 * 3 // 4) in found
 
 
 def test_a_loss_of_more_classes_than_the_core_has():
@@ -259,8 +260,8 @@ def test_a_loss_of_more_classes_than_the_core_has():
         return cost(network, array=(4, 4))
 
     large = wide(5000)
-    (loss,) = (w for w in large.work if w.instruction == "LOSS")
-    assert loss.cycles == 4 * 5000 + 2 * 1250 + 14
+    (loss,) = (w for w in large.work if w.instruction == "Loss")
+    assert loss.cycles == 4 * 5000 + 2 * 1250 + 17
     assert any("loss of 5000 class(es)" in text for text in large.assumptions)
     assert not any("class(es)" in text for text in wide(1024).assumptions)
     assert any("loss of 1 class(es)" in text for text in wide(1).assumptions)

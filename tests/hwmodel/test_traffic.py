@@ -41,7 +41,7 @@ def test_the_update_moves_five_words_a_parameter():
 @pytest.mark.parametrize("buffer", [1 << 14, 1 << 19, 1 << 26])
 def test_modelled_is_never_below_compulsory(scheme, name, buffer):
     step = Step(zoo.BUILT_IN[name](), SCHEMES[scheme], 4)
-    for transfer in [*traffic(step, Hierarchy(buffer)), *array_traffic(step, 16, 64)]:
+    for transfer in [*traffic(step, Hierarchy(buffer)), *array_traffic(step, 16)]:
         assert 0 <= transfer.compulsory <= transfer.modelled
 
 
@@ -108,7 +108,7 @@ def test_tilings_say_what_the_transfers_say():
 
 def test_the_array_reads_its_operands_again_for_every_block():
     step = Step(zoo.mlp(), EOQ, 4)
-    moved = {(t.layer, t.phase, t.tensor): t for t in array_traffic(step, 16, 64)}
+    moved = {(t.layer, t.phase, t.tensor): t for t in array_traffic(step, 16)}
     forward = moved["fc1", "forward", "operands"]
     assert forward.compulsory == 4 * 64 + 64 * 32
     # 32 outputs are two blocks of 16 columns.
