@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from golden.network import (
     Activation,
     Add,
+    AveragePool,
     Convolution,
     Flatten,
     GlobalAveragePool,
@@ -215,6 +216,8 @@ class Backward:
             self._put(below, error)
         elif is_shortcut(layer):
             self._put(below, _Error(self._shortcut(layer, self._codes(error))))
+        elif isinstance(operator, AveragePool):
+            self._put(below, _Error(self._windows(layer, operator, self._codes(error))))
         else:
             assert isinstance(operator, Add)  # noqa: S101 - nothing else has words
             for name in layer.inputs:
@@ -251,6 +254,22 @@ class Backward:
         stage.once.run(PassSize(n * grid_of(shape).positions, shape[0]), 2)
         self.stages.append(stage)
         return Codes(made)
+
+    def _windows(self, layer: Layer, operator: AveragePool, codes: Codes) -> Codes:
+        """Each window's error to all of its elements; zeros to what lies in no window."""
+        shape, n = layer.input_shapes[0], self._step.batch
+        stage = Stage(layer.name, "backward_data", reads=(codes.name,), makes=f"{layer.name}.below")
+        sizes = zip(layer.shape[1:], operator.stride, strict=True)
+        whole = tuple(out * stride for out, stride in sizes) == shape[1:]
+        if operator.kernel != operator.stride or not whole:
+            stage.once.run(PassSize(n * grid_of(shape).positions, shape[0]), 2)
+        stage.sample.load(count=2)
+        stage.sample.scalar()
+        stage.sample.store(count=2)
+        for element in range(math.prod(operator.kernel)):
+            stage.sample.run(PassSize(*grid_of(layer.shape)), 1 if element else 2)
+        self.stages.append(stage)
+        return Codes(stage.makes)
 
     # Gradients.
 

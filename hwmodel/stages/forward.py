@@ -4,6 +4,7 @@ Operators that the core has no words for are element work: their operations of t
 a cycle.
 """
 
+import math
 from collections.abc import Mapping
 
 from golden.network import (
@@ -24,7 +25,7 @@ from hwmodel.stages.stage import Stage, conversion, evaluate, rewriting
 from hwmodel.stages.values import Codes, Scaled, Sums, Term, Wide, Words, grid_of
 from hwmodel.stages.vector import PassSize, VectorWork
 from hwmodel.step import WEIGHTED, Step
-from hwmodel.windows import chooses
+from hwmodel.windows import chooses, overlaps
 
 __all__ = ["Forward", "Value", "has_words", "is_shortcut"]
 
@@ -46,6 +47,9 @@ def has_words(layer: Layer) -> bool:
         return operator == Activation()
     if isinstance(operator, Add):
         return True
+    if isinstance(operator, AveragePool) and not chooses(operator):
+        plain = not any(operator.padding) and operator.dilation == (1, 1)
+        return plain and not overlaps(operator)
     kinds = (ScalarBias, ScalarMultiplier, GlobalAveragePool, Flatten, Reshape, *WEIGHTED)
     return isinstance(operator, kinds) or is_shortcut(layer)
 
@@ -119,6 +123,9 @@ class Forward:
             return Wide((Sums(codes, grid_of(layer.input_shapes[0])),))
         if is_shortcut(layer):
             return Wide(_terms(value))
+        if isinstance(operator, AveragePool):
+            elements = math.prod(operator.kernel)
+            return Wide((Sums(self._codes(value), grid_of(layer.shape), elements),))
         return value
 
     def _bias(self, layer: Layer, value: Value) -> Value:

@@ -117,7 +117,8 @@ def evaluate(work: VectorWork, wide: Wide, grid: Grid, *, summed: bool = False) 
             work.scalar(2 * term.factor)
             continue
         if isinstance(term, Sums):
-            work.run(PassSize(*term.grid), 3)
+            for element in range(term.passes):
+                work.run(PassSize(*term.grid), 2 if element else 3)
         work.load()
         work.scalar()
         first = summed and place == 0

@@ -64,10 +64,21 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over all positions of codes."""
+    """Sums of codes: over all positions in one pass, or over windows in one for each element.
+
+    Parameters
+    ----------
+    codes:
+        What is summed.
+    grid:
+        Of a pass.
+    passes:
+        Elements of a window.
+    """
 
     codes: Codes
     grid: Grid
+    passes: int = 1
 
 
 Term = Words | Scaled | Sums

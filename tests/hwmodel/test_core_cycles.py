@@ -20,14 +20,15 @@ from rtl.dma_instructions import DmaWord
 from rtl.instructions import Unit
 from rtl.vector_instructions import Loss, Pass
 
-LARGEST_ERROR = 0.03
-"""Largest error where the memories are ample: docs/assumptions.md says 2.7 %."""
+LARGEST_ERROR = {"mlp": 0.01, "resnet8": 0.03, "resnet20": 0.01, "lenet5": 0.075}
+"""Where memories are ample, by network: docs/assumptions.md says 0.7, 2.7, 0.8 and 7.3 %."""
 
-LARGEST_ERROR_SMALL = 0.075
-"""And with the smallest memories that hold the step: 7.1 %."""
+LARGEST_ERROR_SMALL = 0.092
+"""With the smallest memories that hold the step: 9.0 %."""
 
 MLP, RESNET8, RESNET20 = ("mlp", (1, 8, 8)), ("resnet8", (1, 8, 8)), ("resnet20", (3, 16, 16))
-WIDE = ("resnet8", (3, 32, 32))
+WIDE, LENET5 = ("resnet8", (3, 32, 32)), ("lenet5", (1, 8, 8))
+LENET5_28 = ("lenet5", (1, 28, 28))
 
 
 def both(network, array, batch, page_bytes=1 << 20, depth=1 << 14):
@@ -56,7 +57,7 @@ SLOW = pytest.mark.slow
 STEPS = [
     (MLP, (4, 4), 1), (MLP, (4, 4), 16), (MLP, (8, 8), 4), (MLP, (16, 16), 16),
     (RESNET8, (4, 4), 4), (RESNET8, (8, 8), 1), (RESNET8, (8, 8), 4), (RESNET8, (8, 16), 4),
-    (RESNET8, (16, 16), 4), (RESNET8, (16, 16), 16),
+    (RESNET8, (16, 16), 4), (RESNET8, (16, 16), 16), (LENET5, (8, 8), 16), (LENET5_28, (16, 16), 1),
     pytest.param(RESNET8, (8, 8), 16, marks=SLOW), pytest.param(RESNET8, (4, 4), 16, marks=SLOW),
     pytest.param(RESNET8, (32, 32), 16, marks=SLOW), pytest.param(RESNET20, (4, 4), 4, marks=SLOW),
     pytest.param(RESNET20, (8, 8), 4, marks=SLOW), pytest.param(RESNET20, (16, 16), 16, marks=SLOW),
@@ -67,7 +68,7 @@ STEPS = [
 @pytest.mark.parametrize(("network", "array", "batch"), STEPS)
 def test_the_estimate_is_near_the_program(network, array, batch):
     core, program = both(network, array, batch)
-    assert core.cycles == pytest.approx(program.times().cycles, rel=LARGEST_ERROR)
+    assert core.cycles == pytest.approx(program.times().cycles, rel=LARGEST_ERROR[network[0]])
     matrix, vector = busy(program)
     assert core.times.matrix[0] == pytest.approx(matrix, rel=0.005)
     assert core.times.vector[0] == pytest.approx(vector, rel=0.015)
@@ -88,6 +89,7 @@ def test_the_estimate_is_near_the_program(network, array, batch):
     ("network", "array", "batch", "page_bytes", "depth"),
     [
         (MLP, (4, 4), 16, 1 << 12, 1 << 7),
+        (LENET5, (8, 8), 16, 1 << 14, 1 << 8),
         (RESNET8, (4, 4), 1, 1 << 16, 1 << 10),
         (RESNET8, (8, 8), 4, 1 << 16, 1 << 10),
         (RESNET20, (16, 16), 1, 1 << 17, 1 << 10),
@@ -154,7 +156,8 @@ def test_every_network_is_timed(name, batch):
     # What is listed is what the units do, but for set-up and the ends of the program.
     listed = {unit: sum(w.cycles for w in core.work if w.unit == unit) for unit in
               ("matrix", "vector")}  # fmt: skip
-    set_up = 18 * len(step.weighted) * batch
+    # Six words a product of each layer; for four phases of a stride three more each, every sample.
+    set_up = (18 + 12 * batch) * len(step.weighted)
     assert matrix - set_up <= listed["matrix"] <= matrix
     assert listed["vector"] == pytest.approx(vector, rel=1e-6, abs=60)
     macs = sum(row.count for row in ledger(step) if row.op == "mac")
