@@ -66,7 +66,7 @@ def _tools_of(simulator: str) -> list[tools.Tool]:
 
 
 def build_core(
-    config: CoreConfig, simulator: str, *, lines: int, latency: int, observed: bool = True,
+    config: CoreConfig, simulator: str, *, lines: int, observed: bool = True,
     waves: bool = False, coverage: bool = False, variant: str = "", optimized: bool = False,
 ) -> CoreBuild:  # fmt: skip
     """Return a simulation of the core, compiled now or found in the cache.
@@ -79,8 +79,6 @@ def build_core(
         One of `SIMULATORS`.
     lines:
         Lines of memory behind the bus.
-    latency:
-        Of that memory, in cycles.
     observed:
         With an observer of every instruction; otherwise the Verilog is the shipped one.
     waves:
@@ -102,7 +100,7 @@ def build_core(
     found = _tools_of(simulator)
     if coverage and simulator != "verilator":
         raise InputError(f"coverage requires the simulator verilator, not {simulator!r}")
-    parameters = {"LINE_BYTES": config.line_bytes, "LINES": lines, "LATENCY": latency}
+    parameters = {"LINE_BYTES": config.line_bytes, "LINES": lines}
     recipe = (
         simulator, *(tool.version for tool in found), parameters, observed, waves, coverage,
         variant, optimized, config,

@@ -239,7 +239,7 @@ def simulate(
     size = max(_SMALLEST_MEMORY, 1 << (len(image) - 1).bit_length())
     tell(f"building the {simulator} model")
     build = build_core(
-        config, simulator, lines=size // line, latency=latency, observed=observed,
+        config, simulator, lines=size // line, observed=observed,
         waves=waves is not None, coverage=coverage is not None, variant=variant,
         optimized=optimized,
     )  # fmt: skip
@@ -252,6 +252,7 @@ def simulate(
         (folder / "script.hex").write_text("".join(f"{step:032x}\n" for step in script))
         lines = len(image) // line
         command = [*build.command, f"+steps={len(script)}", f"+lines={lines}", f"+dump={lines}"]
+        command.append(f"+latency={latency}")
         if watch is not None:
             command += [
                 f"+watch_program={watch.program}", f"+watch_unit={int(watch.unit)}",

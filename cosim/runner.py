@@ -111,7 +111,7 @@ class CosimResult:
     def mismatches(self) -> int:
         """Words that wrote something else, and tensors and parameters that are not golden's."""
         wrong = sum(
-            len(step.reference.differences) + sum(d.what == "bits" for d in step.differences)
+            len(step.reference.differences) + sum(d.what != "cycles" for d in step.differences)
             for step in self.steps
         )
         return wrong + len(self.parameters_differ)
@@ -220,6 +220,8 @@ def cosimulate(
     batch: int = 16,
     seed: int = 0,
     config: CoreConfig | None = None,
+    latency: int = BUS_LATENCY,
+    again: str | None = None,
     waves: bool = False,
     coverage: bool = False,
     variant: str = "",
@@ -239,6 +241,11 @@ def cosimulate(
         Training steps, samples a step (a power of two), and the seed of everything random.
     config:
         A core with memories of the user's own; by default the smallest that fit.
+    latency:
+        Of the memory behind the bus, in cycles.
+    again:
+        Command that runs this again, for the report of a mismatch; by default `eoq cosim` with the
+        network, the array, the batch and the seed.
     waves, coverage:
         Keep a waveform; count line and toggle coverage (Verilator).
     variant:
@@ -265,12 +272,12 @@ def cosimulate(
 
     def run(watch: Watch | None = None, window: Waves | None = None) -> CoreRun:
         return simulate(
-            job.config, job.image, job.actions, simulator=simulator, latency=BUS_LATENCY,
+            job.config, job.image, job.actions, simulator=simulator, latency=latency,
             patience=4 * times.cycles + 100_000, watch=watch, waves=window,
             coverage=coverage_file, variant=variant, tell=tell,
         )  # fmt: skip
 
-    times = job.program.times()
+    times = job.program.times(latency)
     started = perf_counter()
     with ThreadPoolExecutor(max_workers=1) as pool:
         # The simulation is a process of its own.
@@ -290,10 +297,11 @@ def cosimulate(
     name = network.name if isinstance(network, Network) else str(network)
     mismatch = _first_mismatch(job, results, differ, run, f"{name} on {array[0]}x{array[1]}")
     if mismatch is not None:
-        mismatch += (
-            f"; again with: eoq cosim --network {name} --array {array[0]}x{array[1]} --sim "
-            f"{simulator} --steps {steps} --batch {batch} --seed {seed}"
+        again = again or (
+            f"eoq cosim --network {name} --array {array[0]}x{array[1]} --sim {simulator} "
+            f"--steps {steps} --batch {batch} --seed {seed}"
         )
+        mismatch += f"; again with: {again}"
     return CosimResult(
         name, job.config, batch, seed, simulator, version, job.program, times, results, differ,
         [ran.counters for ran in simulated.programs], seconds, mismatch, wave_file, coverage_file,
@@ -366,10 +374,10 @@ def _first_mismatch(
             return f"step {number}, program against golden: {step.reference.differences[0]}"
         if not step.differences:
             continue
-        bits = [d for d in step.differences if d.what == "bits"]
-        first = min(bits or step.differences, key=lambda d: d.number)
+        kinds = ("fault", "bits", "cycles")
+        first = min(step.differences, key=lambda d: (kinds.index(d.what), d.number))
         text = f"step {number}, {first.text}"
-        return text if not bits else text + _element(job, number, first, run)
+        return text + (_element(job, number, first, run) if first.what == "bits" else "")
     return f"{what}: {differ[0]} is not golden's at the end" if differ else None
 
 

@@ -16,7 +16,7 @@ from golden.training import Trace
 from hwmodel.lowering.program import StepProgram
 from hwmodel.program_cycles import ProgramTimes
 from rtl.dma_instructions import Store
-from rtl.instructions import Unit, Word
+from rtl.instructions import Fault, Unit, Word
 
 __all__ = [
     "Checksums",
@@ -62,7 +62,7 @@ class WordDifference:
     unit, place:
         Its unit, and its place among that unit's words.
     what:
-        "bits" or "cycles".
+        "fault", "bits" or "cycles".
     text:
         In words.
     """
@@ -146,21 +146,31 @@ def check_trace(
     times:
         The model's; None where stalls make cycles differ.
     """
+
+    def where(number: int) -> str:
+        label = program.lowered.entries[program.owners[number]].label
+        return f"word {number} ({type(program.words[number]).__name__}, {label})"
+
     by_unit = {int(unit): run.trace[run.trace["unit"] == int(unit)] for unit in Unit}
     places = dict.fromkeys(by_unit, 0)
-    found = []
+    found: list[WordDifference] = []
+    last = len(program.words) - 1
+    if run.fault != Fault.NONE:
+        number = min(run.fault_index, last - 1)
+        faulty = Unit(run.fault_unit) if run.fault_unit else Unit.CONTROL
+        text = f"{where(number)}: the {faulty.name} unit stops with fault {run.fault.name}"
+        found.append(WordDifference(number, faulty, 0, "fault", text))
     for number, (word, sums) in enumerate(zip(program.words[:-1], expected.checksums, strict=True)):
         unit = int(word.unit)
         place = places[unit]
         places[unit] += 1
-        label = program.lowered.entries[program.owners[number]].label
 
         def add(
-            what: str, text: str, number: int = number, word: Word = word, place: int = place,
-            label: object = label,
-        ) -> None:  # fmt: skip
-            where = f"word {number} ({type(word).__name__}, {label})"
-            found.append(WordDifference(number, Unit(word.unit), place, what, f"{where}: {text}"))
+            what: str, text: str, number: int = number, word: Word = word, place: int = place
+        ) -> None:
+            found.append(
+                WordDifference(number, Unit(word.unit), place, what, f"{where(number)}: {text}")
+            )
 
         if place >= len(by_unit[unit]):
             add("bits", "was never run")
@@ -179,4 +189,7 @@ def check_trace(
                 f"taken and complete in cycles {measured[0]} and {measured[1]}, "
                 f"the model says {predicted[0]} and {predicted[1]}",
             )
+    if times is not None and run.cycles != times.cycles:
+        text = f"word {last} (End): after {run.cycles} cycles, the model says {times.cycles}"
+        found.append(WordDifference(last, Unit.CONTROL, 0, "cycles", text))
     return found

@@ -1,18 +1,18 @@
-// Memory behind AXI4 with a fixed latency, for simulation.
+// Memory behind AXI4 with a latency of so many cycles, for simulation.
 //
-// Bursts are served in order. The first beat of a read comes LATENCY cycles after its address was
-// taken, or right behind the burst before it; a response LATENCY cycles after the last beat of its
+// Bursts are served in order. The first beat of a read comes `latency` cycles after its address was
+// taken, or right behind the burst before it; a response `latency` cycles after the last beat of its
 // write. Beats follow each other without a pause, and an address is taken whenever fewer than BURSTS
 // are waiting. An address past the end is answered with DECERR. Whoever places it fills `line`.
 module eoq_axi_memory #(
   parameter LINE_BYTES = 4,
   parameter LINES = 1024,
-  parameter LATENCY = 20,
   parameter BURSTS = 4,
   parameter ADDRESS_BITS = 40
 ) (
   input clk,
   input rst,
+  input [15:0] latency,
   input arvalid,
   output arready,
   input arid,
@@ -68,7 +68,7 @@ module eoq_axi_memory #(
       r_line[r_tail] <= araddr >> SHIFT;
       r_left[r_tail] <= arlen;
       r_id[r_tail] <= arid;
-      r_time[r_tail] <= now + LATENCY;
+      r_time[r_tail] <= now + 64'(latency);
       r_tail <= r_tail + 1;
     end
     if (r_moves) begin
@@ -116,7 +116,7 @@ module eoq_axi_memory #(
     end
     if (w_ends) begin
       w_active <= 0;
-      b_time[b_tail] <= now + LATENCY;
+      b_time[b_tail] <= now + 64'(latency);
       b_id[b_tail] <= w_id;
       b_bad[b_tail] <= w_bad || !w_known;
       b_tail <= b_tail + 1;

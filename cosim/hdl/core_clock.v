@@ -2,7 +2,6 @@
 module eoq_clock;
   parameter LINE_BYTES = 4;
   parameter LINES = 1024;
-  parameter LATENCY = 20;
   reg clk = 0;
   always #5 clk = !clk;
 
@@ -24,7 +23,7 @@ module eoq_clock;
     if (waves_from >= 0 && cycle == waves_to) $dumpoff;
     cycle <= cycle + 1;
   end
-  eoq_simulation #(.LINE_BYTES(LINE_BYTES), .LINES(LINES), .LATENCY(LATENCY)) simulation (
+  eoq_simulation #(.LINE_BYTES(LINE_BYTES), .LINES(LINES)) simulation (
     .clk(clk)
   );
 endmodule

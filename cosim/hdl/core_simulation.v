@@ -6,11 +6,11 @@
 //   2  write register a into registers.txt
 //   3  wait for the interrupt, for b cycles at most; then stop the program, and wait for b more
 //   4  copy c lines of memory from line a to line b
-// Plus arguments: +lines=N, lines of memory.hex at first; +dump=N, lines of memory_after.hex.
+// Plus arguments: +lines=N, lines of memory.hex at first; +dump=N, lines of memory_after.hex;
+// +latency=N, of the memory.
 module eoq_simulation #(
   parameter LINE_BYTES = 4,
-  parameter LINES = 1024,
-  parameter LATENCY = 20
+  parameter LINES = 1024
 ) (
   input clk
 );
@@ -33,6 +33,7 @@ module eoq_simulation #(
   wire [LINE_BYTES-1:0] wstrb;
   wire [1:0] rresp, bresp;
   wire interrupt;
+  reg [15:0] latency;
 
   reg s_awvalid = 0, s_bready = 0, s_arvalid = 0, s_rready = 0;
   reg [7:0] s_address = 0;
@@ -60,8 +61,8 @@ module eoq_simulation #(
     .s_axil_rresp(s_rresp)
   );
 
-  eoq_axi_memory #(.LINE_BYTES(LINE_BYTES), .LINES(LINES), .LATENCY(LATENCY)) memory (
-    .clk(clk), .rst(rst),
+  eoq_axi_memory #(.LINE_BYTES(LINE_BYTES), .LINES(LINES)) memory (
+    .clk(clk), .rst(rst), .latency(latency),
     .arvalid(arvalid), .arready(arready), .arid(arid), .araddr(araddr), .arlen(arlen),
     .rvalid(rvalid), .rready(rready), .rid(rid), .rdata(rdata), .rresp(rresp), .rlast(rlast),
     .awvalid(awvalid), .awready(awready), .awid(awid), .awaddr(awaddr), .awlen(awlen),
@@ -75,6 +76,7 @@ module eoq_simulation #(
     if (!$value$plusargs("steps=%d", steps)) steps = 0;
     if (!$value$plusargs("lines=%d", lines)) lines = 0;
     if (!$value$plusargs("dump=%d", dump)) dump = 0;
+    if (!$value$plusargs("latency=%d", latency)) latency = 20;
     script[0] = FINISH;
     if (steps > 0) $readmemh("script.hex", script, 0, steps - 1);
     for (k = lines; k < LINES; k = k + 1) memory.line[k] = 0;

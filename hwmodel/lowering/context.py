@@ -106,21 +106,33 @@ class Context:
 
         ResultsFullError if a page is too short.
         """
-        depth, pages = self.config.results_page_depth, self.config.results_pages
+        depth = self.config.results_page_depth
         if words > depth:
             raise ResultsFullError(
                 f"{what}: a page of the results memory must have {words} words, not {depth}"
             )
-        shared = pages // 2 if pages >= 4 else pages - 1
-        self._page = (self._page + 1) % shared
+        self._page = (self._page + 1) % self._shared_pages
         return self._page * depth
+
+    def results_page_beside(self, words: int, what: str) -> int:
+        """First word of a page for results that are made while the page given last is read.
+
+        Of two pages that is the weight gradients': there must be none yet.
+        """
+        z = self.results_page(words, what)
+        return z if self._shared_pages > 1 else self.gradient_page()
+
+    @property
+    def _shared_pages(self) -> int:
+        """All but those of weight gradients."""
+        pages = self.config.results_pages
+        return pages // 2 if pages >= 4 else pages - 1
 
     def gradient_page(self) -> int:
         """First word of the next page for weight gradients, once what is in it has been read."""
-        depth, pages = self.config.results_page_depth, self.config.results_pages
-        own = pages // 2 if pages >= 4 else 1
-        self._gradient_page = (self._gradient_page + 1) % own
-        z = (pages - own + self._gradient_page) * depth
+        first = self._shared_pages
+        self._gradient_page = (self._gradient_page + 1) % (self.config.results_pages - first)
+        z = (first + self._gradient_page) * self.config.results_page_depth
         while z in self.unread:
             self.do_later_part()
         return z
@@ -163,12 +175,11 @@ class Context:
         """Multiply one sample, or of a linear layer all of them with the first; their words."""
         place = self.parameters.weight(name)
         geometry = place.geometry
-        linear = geometry.height * geometry.width == 1 and geometry.kernel == (1, 1)
         height, width = geometry.positions
         blocks = -(-geometry.out_channels // self.config.columns)
         product = self.model.layers[name]
         assert isinstance(product, ProductLayer)  # noqa: S101 - for the type checker
-        if linear:
+        if _is_linear(geometry):
             return self._linear(
                 name, "forward", sample, geometry.channels, blocks,
                 lambda g, z: forward(g, self.config, a=source.region.address,
@@ -227,7 +238,7 @@ class Context:
         place = self.parameters.weight(name)
         geometry = place.geometry
         blocks = -(-geometry.channels // self.config.columns)
-        if geometry.height * geometry.width == 1 and geometry.kernel == (1, 1):
+        if _is_linear(geometry):
             return self._linear(
                 name, "backward_data", sample, geometry.out_channels, blocks,
                 lambda g, z: backward_data(g, self.config, a=error.region.address,
@@ -261,7 +272,7 @@ class Context:
         geometry = place.geometry
         columns = self.config.columns
         outputs = min(geometry.out_channels - first * columns, blocks * columns)
-        if geometry.height * geometry.width == 1 and geometry.kernel == (1, 1):
+        if _is_linear(geometry):
             geometry = _batched(geometry, self.samples)
             samples = 1
         else:
@@ -298,6 +309,12 @@ class Context:
         return geometry.padding[1] * geometry.channels
 
 
+def _is_linear(geometry: Geometry) -> bool:
+    """Whether a layer has one position, and multiplies it as it is."""
+    pixels = geometry.height * geometry.width
+    return pixels == 1 and geometry.kernel == (1, 1) and not any(geometry.padding)
+
+
 def _batched(geometry: Geometry, samples: int) -> Geometry:
     """A linear layer whose positions are the samples, one a line."""
-    return replace(geometry, height=samples)
+    return replace(geometry, height=samples, stride=(1, 1))

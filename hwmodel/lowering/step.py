@@ -236,7 +236,7 @@ def _loss(context: Context, logits: Wide, labels: Region, classes: int) -> Wide:
         evaluation = evaluator.sample(sample, None)
         if base is None:
             words = 2 * n * blocks
-            base = context.results_page(words, f"layer {name!r}, loss")
+            base = context.results_page_beside(words, f"layer {name!r}, loss")
         z = base + sample * 2 * blocks
         context.emitter.about("loss", "forward", "error", sample)
         code.run(

@@ -227,7 +227,7 @@ def test_actions_outside_the_memory_are_refused(action: Copy | Execute, message:
 
 
 def test_a_build_is_found_again(tmp_path: Path) -> None:
-    build_core(CONFIG, "verilator", lines=1 << 18, latency=20)
-    assert build_core(CONFIG, "verilator", lines=1 << 18, latency=20).cached
+    build_core(CONFIG, "verilator", lines=1 << 18)
+    assert build_core(CONFIG, "verilator", lines=1 << 18).cached
     with pytest.raises(InputError, match=r"^simulator must be one of verilator, icarus"):
-        build_core(CONFIG, "modelsim", lines=4, latency=20)
+        build_core(CONFIG, "modelsim", lines=4)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from golden.network import Network
 from golden.zoo import resnet8
 from hwmodel.program_cycles import ProgramTimes
 from rtl import quantizer
+from rtl.instructions import Fault
 
 SMALL = (2, 3)
 
@@ -108,12 +110,35 @@ def test_a_model_that_is_wrong_about_cycles_fails_the_run(
     assert re.search(r"word 7 .* taken and complete in cycles", result.mismatch or "")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cycles": 1}, r"step 0, word \d+ \(End\): after \d+ cycles, the model says \d+;"),
+        ({"fault": Fault.CONFLICT}, r"step 0, word 0 \(.*: the CONTROL unit stops with fault CON"),
+    ],
+)
+def test_the_end_and_faults_are_held_against_the_model_too(
+    monkeypatch: pytest.MonkeyPatch, change: dict, message: str
+) -> None:
+    right = step_check.check_trace
+
+    def changed(program, expected, run, times):
+        counters = run.counters | {"cycles": run.cycles + change.get("cycles", 0)}
+        fault = change.get("fault", run.fault)
+        return right(program, expected, replace(run, counters=counters, fault=fault), times)
+
+    monkeypatch.setattr("cosim.runner.check_trace", changed)
+    result = cosimulate(network="mlp", array=SMALL, simulator="icarus", batch=2)
+    assert not result.passed
+    assert re.match(message, result.mismatch or "")
+
+
 def test_refusals() -> None:
     with pytest.raises(InputError, match=r"^simulator must be one of verilator, icarus, not 'vcs'"):
         cosimulate(network="mlp", array=(4, 4), simulator="vcs")
     config = configure("mlp", SMALL, 1)
     with pytest.raises(InputError, match="coverage requires the simulator verilator"):
-        build_core(config, "icarus", lines=1024, latency=20, coverage=True)
+        build_core(config, "icarus", lines=1024, coverage=True)
     with pytest.raises(InputError, match="steps must be at least 1, not 0"):
         cosimulate(network="mlp", array=(4, 4), simulator="icarus", steps=0)
     with pytest.raises(InputError, match="batch must be a power of two, not 3"):
