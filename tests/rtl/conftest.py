@@ -1,13 +1,10 @@
 """What the core must give for a job, and random jobs with corners."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Const, Value
-from amaranth.lib import wiring
 from amaranth.sim import Simulator
 from numpy.random import Generator
 
@@ -200,121 +197,3 @@ def job_maker() -> type[JobMaker]:
 @pytest.fixture
 def expected() -> Callable[[Job, CoreConfig], Expected]:
     return expected_of
-
-
-def ports_of(dut: Any) -> dict[str, tuple[Value, bool]]:
-    """Ports of a component as in its Verilog, and whether they are inputs."""
-    return {
-        "__".join(map(str, path)): (Value.cast(value), member.flow == wiring.In)
-        for path, member, value in dut.signature.flatten(dut)
-        if not isinstance(Value.cast(value), Const)
-    }
-
-
-@dataclass
-class ChannelRun:
-    """What a normalisation unit gave for one channel, and how long it took."""
-
-    outputs: dict[str, list[Any]]
-    report: dict[str, int]
-    cycles: int
-
-
-def through_channels(
-    dut: Any,
-    work: list[tuple[dict[str, int], dict[str, Any], int]],
-    *,
-    extremes: list[list[tuple[int, int]]] | None = None,
-    idle: float = 0.0,
-    seed: int = 0,
-    trace: list[dict[str, int]] | None = None,
-) -> list[ChannelRun]:
-    """Give a unit its channels: what begins each, columns of its elements, number of passes.
-
-    The source pauses with probability `idle`. Payloads are rubbish where they are not valid.
-    `extremes` goes to a unit that takes them, channel by channel. `trace` gets all ports in every
-    cycle.
-    """
-    rng = np.random.default_rng(seed)
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-8)
-    outputs = [name for name in ("o", "o_normal", "o_extremes") if hasattr(dut, name)]
-    runs: list[ChannelRun] = []
-
-    async def bench(ctx: Any) -> None:
-        has_report = hasattr(dut, "o_report")
-        for begin, columns, passes in work:
-            names = list(columns)
-            elements = list(
-                zip(*(np.asarray(columns[name]).tolist() for name in names), strict=True)
-            )
-            waiting = elements * passes
-            run = ChannelRun({name: [] for name in outputs}, {}, 0)
-            for name, field in begin.items():
-                ctx.set(getattr(dut.i_channel.p, name), field)
-            ctx.set(dut.i_channel.valid, 1)
-            offered = False
-            while True:
-                if waiting and (offered or rng.random() >= idle):
-                    offered = True
-                    for name, field in zip(names, waiting[0], strict=True):
-                        ctx.set(getattr(dut.i.p, name), field)
-                elif not offered:
-                    for name in names:
-                        ctx.set(getattr(dut.i.p, name), int(rng.integers(0, 128)))
-                ctx.set(dut.i.valid, offered)
-                if has_report:
-                    taken = rng.random() >= idle
-                    ctx.set(dut.o_report.ready, taken)
-                    if taken and ctx.get(dut.o_report.valid):
-                        assert not run.report
-                        run.report = {
-                            name: ctx.get(getattr(dut.o_report.p, name))
-                            for name in dut.o_report.p.shape().members
-                        }
-                if extremes is not None:
-                    here = extremes[len(runs)]
-                    ctx.set(dut.i_extremes.valid, bool(here) and rng.random() >= idle)
-                    if here:
-                        ctx.set(dut.i_extremes.p.high, here[0][0])
-                        ctx.set(dut.i_extremes.p.low, here[0][1])
-                for name in outputs:
-                    if ctx.get(getattr(dut, name).valid):
-                        payload = ctx.get(getattr(dut, name).payload)
-                        run.outputs[name].append(
-                            payload if isinstance(payload, int) else (payload.high, payload.low)
-                        )
-                if extremes is not None and ctx.get(dut.i_extremes.ready):
-                    assert ctx.get(dut.i_extremes.valid)
-                    here.pop(0)
-                if offered and ctx.get(dut.i.ready):
-                    waiting.pop(0)
-                    offered = False
-                finished = ctx.get(dut.i_channel.ready)
-                run.cycles += 1
-                if trace is not None:
-                    trace.append(
-                        {
-                            name: ctx.get(port) & ((1 << len(port)) - 1)
-                            for name, (port, _) in ports_of(dut).items()
-                        }
-                    )
-                await ctx.tick()
-                if finished:
-                    break
-            assert not waiting
-            runs.append(run)
-
-    simulator.add_testbench(bench)
-    simulator.run()
-    return runs
-
-
-@pytest.fixture
-def channels() -> Callable[..., list[ChannelRun]]:
-    return through_channels
-
-
-@pytest.fixture
-def ports() -> Callable[[Any], dict[str, tuple[Value, bool]]]:
-    return ports_of

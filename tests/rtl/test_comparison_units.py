@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cosim import tools
+from rtl.channel_simulation import Channel, ports_of, run
 from rtl.fixup_unit import FixupUnit
 from rtl.float_batch_norm import FloatBatchNorm
 from rtl.range_norm import RangeNorm
@@ -101,23 +102,23 @@ def record(unit: Any, rng: Any, count: int, back: int) -> dict[str, int]:
         pytest.param(FloatBatchNorm, marks=pytest.mark.slow),
     ],
 )
-def test_the_verilog_does_in_every_cycle_what_amaranth_simulates(
-    kind: Any, channels: Any, ports: Any, tmp_path: Path
-) -> None:
+def test_the_verilog_does_in_every_cycle_what_amaranth_simulates(kind: Any, tmp_path: Path) -> None:
     """In the FP32 unit adders and multipliers are instances there, and submodules here."""
     rng = np.random.default_rng(1)
     unit = kind(count_bits=4)
+    extremes = [(3, 3)] * 3 if kind is RangeNorm else []
     work = [
-        (record(unit, rng, 3, back), columns(unit, rng, 3), passes(kind, back)) for back in (0, 1)
-    ]
+        Channel(record(unit, rng, 3, back), columns(unit, rng, 3), passes(kind, back),
+                extremes if back else [])
+        for back in (0, 1)
+    ]  # fmt: skip
     trace: list[dict[str, int]] = []
-    more = {"extremes": [[], [(3, 3)] * 3]} if kind is RangeNorm else {}
-    channels(unit, work, idle=0.2, trace=trace, **more)
+    run(unit, work, idle=0.2, trace=trace)
     text = convert(kind(count_bits=4), "unit")
-    assert replay(text, trace, ports(unit), tmp_path) == f"{len(trace)} cycles, 0 differ\n"
+    assert replay(text, trace, ports_of(unit), tmp_path) == f"{len(trace)} cycles, 0 differ\n"
     # The comparison is alive: another result than the simulation's shows.
     trace[-1] |= {"i_channel__ready": 0}
-    assert replay(text, trace, ports(unit), tmp_path) == f"{len(trace)} cycles, 1 differ\n"
+    assert replay(text, trace, ports_of(unit), tmp_path) == f"{len(trace)} cycles, 1 differ\n"
 
 
 def passes(kind: Any, back: int) -> int:

@@ -9,11 +9,12 @@ from golden.gradients import Learned
 from golden.layers import MultiplierLayer, add_bias, used_multiplier
 from golden.optimizer import SCALAR
 from golden.values import Value
+from rtl.channel_simulation import Channel, run
 from rtl.fixup_unit import FixupUnit
 
 
 @pytest.mark.parametrize("idle", [0.0, 0.4])
-def test_it_is_goldens_layers(idle: float, channels: Any, corners: Any) -> None:
+def test_it_is_goldens_layers(idle: float, corners: Any) -> None:
     rng = np.random.default_rng(3)
     unit = FixupUnit(count_bits=8)
     work, multipliers = [], []
@@ -31,10 +32,11 @@ def test_it_is_goldens_layers(idle: float, channels: Any, corners: Any) -> None:
             ),
         }
         x, saved = np.clip(corners(rng, (2, count), 8), -127, 127)
-        work.append((begin, {"x": x, "saved": saved}, 1))
-    assert len({begin["backward"] for begin, _, _ in work}) == 2
-    runs = channels(unit, work, idle=idle, seed=1)
-    for (begin, columns, _), multiplier, run in zip(work, multipliers, runs, strict=True):
+        work.append(Channel(begin, {"x": x, "saved": saved}, 1))
+    assert len({channel.begin["backward"] for channel in work}) == 2
+    runs = run(unit, work, idle=idle, seed=1)
+    for channel, multiplier, found in zip(work, multipliers, runs, strict=True):
+        begin, columns = channel.begin, channel.columns
         learned = Learned.fresh(np.array([multiplier]), 14, SCALAR)
         layer = MultiplierLayer("scale", learned)
         x, saved = (columns[name][None, None].astype(np.int32) for name in ("x", "saved"))
@@ -44,21 +46,21 @@ def test_it_is_goldens_layers(idle: float, channels: Any, corners: Any) -> None:
             layer.forward([Value(saved, exponent, is_codes=True)])
             error = Value(x, exponent, is_codes=True)
             (result,) = layer.backward(error)
-            assert run.report["bias"] == x.sum()
+            assert found.report["bias"] == x.sum()
             gradient = (x * saved).sum()
-            assert run.report["multiplier"] == gradient
+            assert found.report["multiplier"] == gradient
         else:
             product = layer.forward([Value(x, exponent, is_codes=True)])
             result = add_bias(Value(product.integers, exponent), np.array([begin["bias"]]))
-        assert run.outputs["o"] == result.integers.ravel().tolist()
-        assert (run.cycles == unit.cycles(begin["count"])) or idle
+        assert found.outputs["o"] == result.integers.ravel().tolist()
+        assert (found.cycles == unit.cycles(begin["count"])) or idle
 
 
-def test_sums_of_the_longest_tensor_do_not_wrap(channels: Any) -> None:
+def test_sums_of_the_longest_tensor_do_not_wrap() -> None:
     begin = {"backward": 1, "count": 15, "multiplier": 0, "bias": 0, "shift": 0}
     codes = np.full(15, -127)
-    (run,) = channels(FixupUnit(count_bits=4), [(begin, {"x": codes, "saved": codes}, 1)])
-    assert run.report == {"multiplier": 15 * 127 * 127, "bias": -15 * 127}
+    (found,) = run(FixupUnit(count_bits=4), [Channel(begin, {"x": codes, "saved": codes}, 1)])
+    assert found.report == {"multiplier": 15 * 127 * 127, "bias": -15 * 127}
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from golden.float_normalization import EPSILON, BatchNormalizationLayer
+from rtl.channel_simulation import Channel, run
 from rtl.float_batch_norm import EPSILON_CODE, FloatBatchNorm
 
 Floats = NDArray[np.float32]
@@ -66,27 +67,27 @@ def channel(rng: Any, count: int, back: bool) -> tuple[dict[str, int], dict[str,
 
 
 @pytest.mark.parametrize("idle", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
-def test_bit_for_bit_and_cycle_for_cycle(idle: float, channels: Any) -> None:
+def test_bit_for_bit_and_cycle_for_cycle(idle: float) -> None:
     rng = np.random.default_rng(4)
     work = [channel(rng, n, back) for n in (1, 4, 19) for back in (False, True)]
     unit = FloatBatchNorm(count_bits=8)
-    runs = channels(unit, [(begin, data, 2 if begin["backward"] else 3) for begin, data, _ in work],
-                    idle=idle, seed=1)  # fmt: skip
-    for (begin, data, x), run in zip(work, runs, strict=True):
+    channels = [Channel(begin, data, 2 if begin["backward"] else 3) for begin, data, _ in work]
+    runs = run(unit, channels, idle=idle, seed=1)
+    for (begin, data, x), found in zip(work, runs, strict=True):
         gamma, inverse = value(begin["gamma"]), value(begin["inverse"])
         if begin["backward"]:
             result, report = backward(x, value(data["normal"]), gamma, inverse)
             cycles = FloatBatchNorm.backward_cycles(len(x))
-            assert run.outputs["o_normal"] == []
+            assert found.outputs["o_normal"] == []
         else:
             result, normal, report = forward(x, gamma, value(begin["beta"]))
             cycles = FloatBatchNorm.forward_cycles(len(x))
-            np.testing.assert_array_equal(run.outputs["o_normal"], code(normal))
-        np.testing.assert_array_equal(run.outputs["o"], code(result))
+            np.testing.assert_array_equal(found.outputs["o_normal"], code(normal))
+        np.testing.assert_array_equal(found.outputs["o"], code(result))
         names = ("first", "second", "inverse")
-        got = [run.report[name] for name in names][: len(report)]
+        got = [found.report[name] for name in names][: len(report)]
         assert got == code(np.array(report)).tolist()
-        assert run.cycles == cycles if not idle else run.cycles >= cycles
+        assert found.cycles == cycles if not idle else found.cycles >= cycles
 
 
 def test_the_operations_are_those_of_golden() -> None:
@@ -109,13 +110,13 @@ def test_epsilon_is_goldens() -> None:
     assert code(np.float32(EPSILON)) == EPSILON_CODE
 
 
-def test_a_constant_channel_and_one_with_an_infinity(channels: Any) -> None:
+def test_a_constant_channel_and_one_with_an_infinity() -> None:
     work = []
     for x in (np.full(6, 3.0, np.float32), np.array([1, np.inf, 2], np.float32)):
         begin, data, _ = channel(np.random.default_rng(0), len(x), back=False)
-        work.append((begin, data | {"x": code(x)}, 3))
-    constant, infinite = channels(FloatBatchNorm(count_bits=4), work)
-    begin = work[0][0]
+        work.append(Channel(begin, data | {"x": code(x)}, 3))
+    constant, infinite = run(FloatBatchNorm(count_bits=4), work)
+    begin = work[0].begin
     assert constant.outputs["o"] == [begin["beta"]] * 6
     # mean inf, x - mean -inf and NaN, variance and all else NaN.
     assert infinite.outputs["o"] == [0x7FC00000] * 3

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from golden.range_bn import RangeNormalizationLayer
+from rtl.channel_simulation import Channel, run
 from rtl.range_norm import RangeNorm
 
 Integers = NDArray[np.int64]
@@ -77,10 +78,10 @@ SHAPES = [(1, 1), (2, 1), (2, 2), (6, 3), (32, 2), (48, 3), (96, 6), (60, 60)]
 
 
 @pytest.mark.parametrize("idle", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
-def test_bit_for_bit_and_cycle_for_cycle(idle: float, channels: Any) -> None:
+def test_bit_for_bit_and_cycle_for_cycle(idle: float) -> None:
     rng = np.random.default_rng(5)
     unit = RangeNorm(count_bits=8)
-    work, extremes, expected = [], [], []
+    work, expected = [], []
     data = [(codes(rng, count), codes(rng, count), chunk) for count, chunk in SHAPES]
     data += [
         (np.full(8, -128), np.full(8, 127), 4),
@@ -96,19 +97,17 @@ def test_bit_for_bit_and_cycle_for_cycle(idle: float, channels: Any) -> None:
         begin |= {"gamma": gamma, "beta": beta}
         fields = {name: kept[name] for name in ("mean", "spread", "scale", "places")}
         columns = {"x": x, "error": error}
-        work += [(begin | {"backward": 0}, columns, 2)]
-        work += [(begin | {"backward": 1} | fields, columns, 2)]
-        extremes += [[], list(kept["o_extremes"])]
+        work += [Channel(begin | {"backward": 0}, columns, 2)]
+        work += [Channel(begin | {"backward": 1} | fields, columns, 2, kept["o_extremes"])]
         expected += [kept, backward(x, error, chunk, gamma, kept) | {"o_extremes": []}]
-    given = [list(each) for each in extremes]
-    runs = channels(unit, work, extremes=given, idle=idle, seed=7)
-    for (begin, _, _), want, run in zip(work, expected, runs, strict=True):
-        assert run.outputs == {"o": want["o"], "o_extremes": want["o_extremes"]}
+    runs = run(unit, work, idle=idle, seed=7)
+    for channel, want, found in zip(work, expected, runs, strict=True):
+        begin = channel.begin
+        assert found.outputs == {"o": want["o"], "o_extremes": want["o_extremes"]}
         for name in set(want) - {"o", "o_extremes"}:
-            assert run.report[name] == want[name], name
+            assert found.report[name] == want[name], name
         cycles = unit.backward_cycles if begin["backward"] else unit.forward_cycles
-        assert (run.cycles == cycles(begin["count"])) or idle
-    assert not any(given)
+        assert (found.cycles == cycles(begin["count"])) or idle
 
 
 def test_it_is_near_golden() -> None:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from golden.wageubn import _NormalizationLayer
+from rtl.channel_simulation import Channel, run
 from rtl.wageubn_norm import WageubnNorm
 
 Integers = NDArray[np.int64]
@@ -69,7 +70,7 @@ def elements(rng: Any, count: int, bits: int) -> Integers:
         pytest.param(11, 0.3, marks=pytest.mark.slow),
     ],
 )
-def test_bit_for_bit_and_cycle_for_cycle(bits: int, idle: float, channels: Any) -> None:
+def test_bit_for_bit_and_cycle_for_cycle(bits: int, idle: float) -> None:
     rng = np.random.default_rng(bits)
     unit = WageubnNorm(element_bits=bits, count_bits=8)
     top = 1 << (bits - 1)
@@ -80,22 +81,24 @@ def test_bit_for_bit_and_cycle_for_cycle(bits: int, idle: float, channels: Any) 
         gamma, beta = (int(v) for v in rng.integers(-256, 256, 2))
         begin = {"count": len(x), "gamma": gamma, "beta": beta}
         y, normal, report = forward(x, gamma, beta, bits)
-        work.append((begin | {"backward": 0}, {"x": x}, 2))
+        work.append(Channel(begin | {"backward": 0}, {"x": x}, 2))
         expected.append(({"o": y, "o_normal": normal}, report))
         error = rng.integers(-128, 129, len(x)) >> rng.integers(0, 7)
         # An error that follows x-hat, and an x-hat that no forward pass would give.
         error = np.clip(error + rng.integers(0, 2) * np.array(normal), -256, 255)
         normals = np.array(normal if rng.random() < 0.7 else rng.integers(-2047, 2048, len(x)))
         kept = {name: report[name] for name in ("reciprocal", "places")}
-        work.append((begin | {"backward": 1} | kept, {"error": error, "normal": normals}, 2))
+        columns = {"error": error, "normal": normals}
+        work.append(Channel(begin | {"backward": 1} | kept, columns, 2))
         dx, report = backward(error, normals, gamma, **kept, bits=bits)
         expected.append(({"o": dx, "o_normal": []}, report))
-    runs = channels(unit, work, idle=idle, seed=2)
-    for (begin, _, _), (outputs, report), run in zip(work, expected, runs, strict=True):
-        assert run.outputs == outputs
-        assert {name: run.report[name] for name in report} == report
+    runs = run(unit, work, idle=idle, seed=2)
+    for channel, (outputs, report), found in zip(work, expected, runs, strict=True):
+        begin = channel.begin
+        assert found.outputs == outputs
+        assert {name: found.report[name] for name in report} == report
         cycles = unit.backward_cycles if begin["backward"] else unit.forward_cycles
-        assert (run.cycles == cycles(begin["count"])) or idle
+        assert (found.cycles == cycles(begin["count"])) or idle
 
 
 def test_it_is_within_a_step_of_golden() -> None:
