@@ -11,7 +11,8 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from cosim.energy import Energy, price
-from cosim.gate_level import Replay, replay
+from cosim.gate_level import Replay, Vectors, replay
+from cosim.levelized import replay_levelized
 from cosim.operands import Step
 from cosim.workloads import WORKLOADS, Workload
 from golden.errors import CheckError
@@ -23,7 +24,7 @@ from rtl.config import CoreConfig
 from rtl.gate_netlist import flatten
 from rtl.synthesis import Synthesis
 
-__all__ = ["PhaseEnergy", "block_energy", "rtl_vectors"]
+__all__ = ["PhaseEnergy", "block_energy", "replayed", "rtl_vectors"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,10 @@ def _cached(
 ) -> PhaseEnergy:
     """One phase, from the cache beside the netlist if it was there."""
     rooms = Path(__file__).parents[1]
-    sources = ("cosim/block_energy", "cosim/energy", "cosim/gate_level", "rtl/cell_models")
+    sources = (
+        "cosim/block_energy", "cosim/energy", "cosim/gate_level", "cosim/levelized",
+        "cosim/levelized_loop", "rtl/cell_models",
+    )  # fmt: skip
     vectors = (f"{port} {values.tolist()}" for port, values in workload.inputs.items())
     key = content_key(
         [
@@ -111,16 +115,51 @@ def _cached(
 def _measure(
     workload: Workload, synthesis: Synthesis, config: CoreConfig, library: CellLibrary, delays: bool
 ) -> PhaseEnergy:
-    netlist = flatten(synthesis)
     inputs, outputs = rtl_vectors(make(synthesis.block, config), workload.inputs)
-    found = replay(netlist, library, inputs, outputs, settle=workload.settle, delays=delays)
+    found, energy = replayed(
+        synthesis, library, inputs, outputs, what=workload.phase, settle=workload.settle,
+        delays=delays,
+    )  # fmt: skip
+    return _phase(workload.phase, workload.operations, found, energy, synthesis, delays)
+
+
+def replayed(
+    synthesis: Synthesis,
+    library: CellLibrary,
+    inputs: Vectors,
+    outputs: Vectors,
+    *,
+    what: str,
+    settle: int,
+    delays: bool = False,
+) -> tuple[Replay, Energy]:
+    """Replay the RTL's vectors on a block's gates, and price the toggles.
+
+    Parameters
+    ----------
+    what:
+        Names the replay in messages.
+    settle:
+        Cycles at the start that are not counted.
+    delays:
+        Cells have delays (`cosim.gate_level`); without, `cosim.levelized`.
+
+    Raises
+    ------
+    CheckError
+        If the gates differ from the RTL; it names the block and `what`.
+    """
+    netlist = flatten(synthesis)
+    if delays:
+        found = replay(netlist, library, inputs, outputs, settle=settle, delays=True)
+    else:
+        found = replay_levelized(netlist, library, inputs, outputs, settle=settle)
     if found.mismatches:
         raise CheckError(
-            f"block {synthesis.block}, {workload.phase}: the gates differ from the RTL in "
+            f"block {synthesis.block}, {what}: the gates differ from the RTL in "
             f"{found.mismatches} of {found.cycles} cycles; first: {found.first}"
         )
-    energy = price(netlist, library, found.toggles, found.cycles)
-    return _phase(workload.phase, workload.operations, found, energy, synthesis, delays)
+    return found, price(netlist, library, found.toggles, found.cycles)
 
 
 def _phase(

@@ -1,5 +1,7 @@
 """Gate-level simulation on Icarus: replays a block's vectors on its mapped netlist, counts toggles.
 
+Inputs change with the clock's edge, as registers' outputs do.
+
 Every output is compared in every cycle with what the RTL gave for the same inputs.
 """
 
@@ -16,7 +18,7 @@ from rtl.cell_library import CellLibrary
 from rtl.cell_models import cell_models
 from rtl.gate_netlist import GateNetlist
 
-__all__ = ["Replay", "Toggles", "replay"]
+__all__ = ["Replay", "Toggles", "Vectors", "replay"]
 
 _PERIOD_NS = 200
 """Long enough for every path with delays on."""
@@ -69,12 +71,13 @@ def replay(
     Parameters
     ----------
     netlist:
-        A block with the clock `clk`, if it has registers.
+        A block with the clock `clk` and the reset `rst`, as far as it has any.
     inputs, outputs:
         One value a cycle for every port but the clock. An output's value belongs to the end of
         the cycle, just before the clock's edge.
     settle:
-        Cycles at the start in which nothing is compared or counted: registers start unknown.
+        Cycles at the start in which nothing is compared or counted: registers without a reset
+        start unknown.
     delays:
         Whether cells have delays (`rtl.cell_models`); hazards then count as toggles.
 
@@ -124,7 +127,7 @@ def _bench(
     settle: int,
 ) -> str:
     into, out = sum(inputs.values()), sum(outputs.values())
-    lines = ["`timescale 1ns/1ps", "module bench;", "  reg clk = 0;", "  integer n;"]
+    lines = ["`timescale 1ns/1ps", "module bench;", "  reg clk = 0, rst = 1;", "  integer n;"]
     # Named anew: a port may have the name of a keyword.
     driven = [f"in_{port}" for port in inputs]
     seen = [f"out_{port}" for port in outputs]
@@ -139,16 +142,22 @@ def _bench(
         '    $readmemh("inputs.hex", given);',
         '    $readmemh("outputs.hex", wanted);',
         '    $dumpfile("gates.vcd");',
+        # Registers with a reset start as the RTL's do.
+        f"    {{{', '.join(driven)}}} = given[0];",
+        f"    #{_PERIOD_NS} clk = 1;",
+        f"    #{_PERIOD_NS // 2} rst = 0;",
         f"    for (n = 0; n < {cycles}; n = n + 1) begin",
-        f"      if (n == {settle}) $dumpvars(1, dut);",
-        # Later than the dump's first values: their change is the first that counts.
-        f"      #1 {{{', '.join(driven)}}} = given[n];",
-        f"      #{_PERIOD_NS // 2};",
-        f"      if (n >= {settle} && got !== wanted[n])",
-        '        $display("DIFFER cycle %0d: required %h, got %h", n, wanted[n], got);',
-        "      clk = 1;",
         f"      #{_PERIOD_NS // 4} clk = 0;",
         f"      #{_PERIOD_NS // 4};",
+        f"      if (n >= {settle} && got !== wanted[n])",
+        '        $display("DIFFER cycle %0d: required %h, got %h", n, wanted[n], got);',
+        # What is there before the edge into the first cycle that counts.
+        f"      if (n == {max(settle - 1, 0)}) $dumpvars(1, dut);",
+        f"      #{_PERIOD_NS // 2};",
+        # Inputs behind the registers, which take what was there before the edge.
+        f"      if (n < {cycles - 1}) begin",
+        f"        clk = 1; {{{', '.join(driven)}}} <= given[n + 1];",
+        "      end",
         "    end",
         "    $finish(0);",
         "  end",
@@ -160,9 +169,9 @@ def _bench(
 def _instance(
     netlist: GateNetlist, inputs: Mapping[str, int], outputs: Mapping[str, int]
 ) -> list[str]:
-    wires = {"clk": "clk"} | {p: f"in_{p}" for p in inputs} | {p: f"out_{p}" for p in outputs}
-    # What is not driven is a reset that no register of the block listens to.
-    ports = {p: wires.get(p, "1'b0") for p in (*netlist.inputs, *netlist.outputs)}
+    wires = {"clk": "clk", "rst": "rst"}
+    wires |= {p: f"in_{p}" for p in inputs} | {p: f"out_{p}" for p in outputs}
+    ports = {p: wires[p] for p in (*netlist.inputs, *netlist.outputs)}
     connections = (f".\\{port} ({wire})" for port, wire in ports.items())
     return [f"  {netlist.top} dut({', '.join(connections)});"]
 

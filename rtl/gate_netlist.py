@@ -14,10 +14,11 @@ __all__ = ["Gate", "GateNetlist", "flatten"]
 
 @dataclass(frozen=True)
 class Gate:
-    """One cell: its kind, and the net on each pin (None on a constant)."""
+    """One cell: its kind, the net on each pin (None on a constant), and the constants by pin."""
 
     kind: str
     pins: Mapping[str, int | None]
+    ties: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,17 @@ def flatten(synthesis: Synthesis) -> GateNetlist:
     return GateNetlist(
         synthesis.top,
         (folder / "flat.v").read_text(),
-        tuple(
-            Gate(cell["type"], {pin: _nets(bits)[0] for pin, bits in cell["connections"].items()})
-            for cell in module["cells"].values()
-        ),
+        tuple(_gate(cell["type"], cell["connections"]) for cell in module["cells"].values()),
         {name: _nets(port["bits"]) for name, port in ports if port["direction"] == "input"},
         {name: _nets(port["bits"]) for name, port in ports if port["direction"] == "output"},
         {name: _nets(net["bits"]) for name, net in module["netnames"].items()},
     )
+
+
+def _gate(kind: str, connections: Mapping[str, list[int | str]]) -> Gate:
+    pins = {pin: _nets(bits)[0] for pin, bits in connections.items()}
+    ties = {pin: int(bit) for pin, (bit, *_) in connections.items() if bit in ("0", "1")}
+    return Gate(kind, pins, ties)
 
 
 def _nets(bits: list[int | str]) -> tuple[int | None, ...]:
