@@ -11,6 +11,7 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from cosim.energy import Energy, price
+from cosim.float_workloads import FLOAT_WORKLOADS
 from cosim.gate_level import Replay, Vectors, replay
 from cosim.levelized import replay_levelized
 from cosim.operands import Step
@@ -66,7 +67,9 @@ def block_energy(
     seed: int = 0,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[PhaseEnergy]:
-    """Replay a step's operands, phase by phase, and price the toggles; last comes uniform noise.
+    """Replay a step's operands, phase by phase, and price the toggles; last comes noise.
+
+    The step is one of `cosim.operands`, for FP32 units one of `cosim.float_operands`.
 
     The outputs of the gates are held against the RTL's in every cycle. Returns nothing for a block
     without a workload.
@@ -76,7 +79,7 @@ def block_energy(
     CheckError
         If the gates differ from the RTL.
     """
-    maker = WORKLOADS.get(synthesis.block)
+    maker = {**WORKLOADS, **FLOAT_WORKLOADS}.get(synthesis.block)
     if maker is None:
         return []
     results = []

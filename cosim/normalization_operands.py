@@ -12,8 +12,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from cosim.float_operands import Seen, watched_step
 from golden.data import Dataset, Images
-from golden.float_layers import FloatLayer, Floats, Noise
+from golden.float_layers import Floats, Noise
 from golden.float_learner import FP32_BN, FloatLearner, Setup
 from golden.float_normalization import by_channel
 from golden.formats import Integers
@@ -78,51 +79,12 @@ def pieces(unit: str, network: Network, dataset: Dataset, seed: int = 0) -> list
     setup, convert = _FLOAT[unit]
     floats = FloatLearner(network, dataset, seed, setup)
     train(floats)
-    return [piece for seen in _normalized(floats, batch(BATCH)) for piece in convert(seen)]
-
-
-@dataclass
-class _Seen:
-    """A layer's input, its output's error, and what it had learned by then."""
-
-    layer: str
-    learned: Mapping[str, Floats]
-    x: Floats
-    error: Floats
-
-
-def _normalized(trained: FloatLearner, images: Images) -> list[_Seen]:
-    """Take one more step; return what every normalisation saw in it."""
-    model = trained.model
-    found = []
-    for layer in model.network:
-        if isinstance(layer.operator, Normalization):
-            here = model.layers[layer.name]
-            learned = {kind: values.copy() for kind, values in here.learned.items()}
-            nothing = np.empty(0, np.float32)
-            found.append(_Seen(layer.name, learned, nothing, nothing))
-            _listen(here, found[-1])
-    trained.train(images, learning_rate_shift(BATCH))
-    return found
-
-
-def _listen(layer: FloatLayer, into: _Seen) -> None:
-    inner_forward, inner_backward = layer.forward, layer.backward
-
-    def forward(inputs: Sequence[Floats], training: bool) -> Floats:
-        (into.x,) = inputs
-        return inner_forward(inputs, training)
-
-    def backward(error: Floats, needed: bool) -> list[Floats]:
-        into.error = error
-        return inner_backward(error, needed)
-
-    for name, method in (("forward", forward), ("backward", backward)):
-        setattr(layer, name, method)
+    watched = watched_step(floats, batch(BATCH), (Normalization,))
+    return [piece for seen in watched.values() for piece in convert(seen)]
 
 
 def _channels(
-    seen: _Seen, x: Integers, error: Integers, scalar: Callable[[Floats], Integers]
+    seen: Seen, x: Integers, error: Integers, scalar: Callable[[Floats], Integers]
 ) -> Iterator[Piece]:
     """Channel by channel; `scalar` makes codes of gamma and beta."""
     learned = {kind: scalar(seen.learned[kind]) for kind in ("gamma", "beta")}
@@ -134,7 +96,7 @@ def _binary32(values: Floats) -> Integers:
     return np.ascontiguousarray(values, np.float32).view(np.uint32).astype(np.int64)
 
 
-def _fp32(seen: _Seen) -> Iterator[Piece]:
+def _fp32(seen: Seen) -> Iterator[Piece]:
     return _channels(seen, _binary32(seen.x), _binary32(seen.error), _binary32)
 
 
@@ -143,7 +105,7 @@ def _nine_bits(values: Floats) -> Integers:
     return np.clip(np.rint(values * 128), -255, 255).astype(np.int64)
 
 
-def _wageubn(seen: _Seen) -> Iterator[Piece]:
+def _wageubn(seen: Seen) -> Iterator[Piece]:
     """16-bit codes of x, 9-bit codes of the error over its R.
 
     A power of two brings x into the unit's range, which normalisation does not see.
@@ -156,7 +118,7 @@ def _wageubn(seen: _Seen) -> Iterator[Piece]:
     return _channels(seen, x, error, _nine_bits)
 
 
-def _range(seen: _Seen) -> Iterator[Piece]:
+def _range(seen: Seen) -> Iterator[Piece]:
     """256 steps from the mean of the samples' minima to that of their maxima; errors between their
     own, rounded stochastically."""
     samples = seen.x.reshape(len(seen.x), -1)
@@ -182,7 +144,7 @@ def range_factor(count: int, chunk: int) -> int:
     return round(spread / (count // chunk) * 2**15)
 
 
-_FLOAT: Mapping[str, tuple[Setup, Callable[[_Seen], Iterator[Piece]]]] = MappingProxyType(
+_FLOAT: Mapping[str, tuple[Setup, Callable[[Seen], Iterator[Piece]]]] = MappingProxyType(
     {
         "bn_fp32": (FP32_BN, _fp32),
         "bn_wageubn": (WAGEUBN, _wageubn),

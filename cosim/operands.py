@@ -8,19 +8,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from golden.data import Dataset, Images
 from golden.formats import Integers, excess_bits
 from golden.gradients import Gradient, Learned
 from golden.initialization import build
-from golden.layers import Keys, LinearLayer, ProductLayer
-from golden.network import Convolution, Network, Operator
+from golden.layers import Keys, ProductLayer
+from golden.network import Convolution, Linear, Network, Operator
 from golden.randomness import tensor_key, weight_index
 from golden.schemes import SCHEMES
 from golden.training import Model, Trace, draw_number, learning_rate_shift
 from golden.values import Value
 
-__all__ = ["Product", "Quantization", "Step", "Update", "in_order", "operands"]
+__all__ = [
+    "Division",
+    "Product",
+    "Quantization",
+    "Step",
+    "Update",
+    "in_order",
+    "layer_products",
+    "operands",
+]
 
 _BATCH = 16
 
@@ -29,12 +39,15 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Product:
-    """`a @ b` of one layer and phase: a (m, k) streams, b (k, n) is stationary; 8-bit codes."""
+    """`a @ b` of one layer and phase: a (m, k) streams, b (k, n) is stationary.
+
+    8-bit codes, or float32.
+    """
 
     layer: str
     phase: str
-    a: Integers
-    b: Integers
+    a: NDArray
+    b: NDArray
 
 
 @dataclass(frozen=True)
@@ -60,14 +73,24 @@ class Update:
     key: int
 
 
+@dataclass(frozen=True)
+class Division:
+    """Normalisation in float32: (channels, M) centred elements, and each channel's deviation."""
+
+    layer: str
+    dividend: NDArray
+    divisor: NDArray
+
+
 @dataclass
 class Step:
-    """One training step's work; `trace` is golden's."""
+    """One training step's work; `trace` is golden's, empty in floating point."""
 
     trace: Trace
     products: list[Product] = field(default_factory=list)
     quantizations: list[Quantization] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    divisions: list[Division] = field(default_factory=list)
 
 
 def in_order(weights: Integers) -> Integers:
@@ -99,9 +122,11 @@ def operands(network: Network, dataset: Dataset, *, steps: int = 30, seed: int =
     for number, place in enumerate(model.network):
         name, layer = place.name, model.layers[place.name]
         if isinstance(layer, ProductLayer):
-            step.products += _products(
-                name, layer, place.operator, before[name], errors[name], trace
-            )
+            step.products += layer_products(
+                name, place.operator, layer.input.integers, before[name].values, errors[name],
+                trace[f"{name}.backward_weight.weight.E_aligned"],
+                f"{name}.backward_data.product" in trace,
+            )  # fmt: skip
             weight = before[name]
             step.updates.append(
                 Update(
@@ -132,18 +157,26 @@ def _snapshot(model: Model) -> dict[str, Learned]:
     }  # fmt: skip
 
 
-def _products(
-    name: str, layer: ProductLayer, operator: Operator, weight: Learned, error: Integers,
-    trace: Trace,
+def layer_products(
+    name: str, operator: Operator, x: NDArray, w: NDArray, error: NDArray, weight_error: NDArray,
+    goes_down: bool,
 ) -> Iterator[Product]:  # fmt: skip
-    x, w = layer.input.integers, weight.values
-    aligned = trace[f"{name}.backward_weight.weight.E_aligned"]
-    goes_down = f"{name}.backward_data.product" in trace
-    if isinstance(layer, LinearLayer):
+    """The products of one layer, of integers or floats.
+
+    Parameters
+    ----------
+    x, w, error:
+        Input, weight, and the output's error as backward-data sees it.
+    weight_error:
+        The error as backward-weight sees it.
+    goes_down:
+        Whether anything below wants an error.
+    """
+    if isinstance(operator, Linear):
         yield Product(name, "forward", x, w.T)
         if goes_down:
             yield Product(name, "backward_data", error, w)
-        yield Product(name, "backward_weight", aligned.T, x)
+        yield Product(name, "backward_weight", weight_error.T, x)
     elif isinstance(operator, Convolution):
         o = operator
         if o.groups != 1 or o.dilation != (1, 1):
@@ -157,13 +190,13 @@ def _products(
             around = high - 1 - top, wide - 1 - left, high - 1 - bottom, wide - 1 - right
             turned = w[:, :, ::-1, ::-1].transpose(0, 2, 3, 1).reshape(-1, w.shape[1])
             yield Product(name, "backward_data", _im2col(error, o.kernel, (1, 1), around), turned)
-        rows = aligned.transpose(1, 0, 2, 3).reshape(len(w), -1)
+        rows = weight_error.transpose(1, 0, 2, 3).reshape(len(w), -1)
         yield Product(name, "backward_weight", rows, windows)
 
 
 def _im2col(
-    planes: Integers, kernel: Pair, stride: Pair, padding: tuple[int, int, int, int]
-) -> Integers:
+    planes: NDArray, kernel: Pair, stride: Pair, padding: tuple[int, int, int, int]
+) -> NDArray:
     """Windows of (samples, channels, h, w) as (samples * positions, channels * taps)."""
     top, left, bottom, right = padding
     padded = np.pad(planes, ((0, 0), (0, 0), (top, bottom), (left, right)))

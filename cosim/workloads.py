@@ -11,7 +11,7 @@ from golden.optimizer import WEIGHT
 from golden.randomness import draw
 from rtl.config import CoreConfig
 
-__all__ = ["WORKLOADS", "Workload"]
+__all__ = ["WORKLOADS", "Maker", "Workload", "draw_place"]
 
 _LIMIT = 127
 
@@ -63,17 +63,12 @@ def _element(
 def _tiles(
     phase: str, products: Sequence[Product], rows: int, cycles: int, rng: np.random.Generator
 ) -> Workload:
-    """Tiles follow each other without a gap; a layer is drawn as often as it has products."""
-    macs = np.array([float(p.a.shape[0]) * p.a.shape[1] * p.b.shape[1] for p in products])
+    """Tiles follow each other without a gap."""
     lead = rows + 4
     tiles = []
     start = lead
     while start < lead + cycles:
-        product = products[rng.choice(len(products), p=macs / macs.sum())]
-        m, k = product.a.shape
-        place, n = int(rng.integers(k)), int(rng.integers(product.b.shape[1]))
-        low = int(rng.integers(max(m - _LONGEST, 0) + 1))
-        part = slice(low, low + _LONGEST)
+        product, part, place, n = draw_place(products, rng)
         stream = product.a[part, place].astype(np.int64)
         # Sums from above: all earlier tiles and the rows over this one.
         above = product.a[part, :place].astype(np.int64) @ product.b[:place, n].astype(np.int64)
@@ -98,6 +93,19 @@ def _tiles(
     settle = lead + 4
     counted = sum(len(stream) for _, _, _, stream, _ in tiles) - 4
     return Workload(phase, inputs, counted, settle)
+
+
+def draw_place(
+    products: Sequence[Product], rng: np.random.Generator
+) -> tuple[Product, slice, int, int]:
+    """A product, drawn as often as it has multiplications; some of its vectors, and the place and
+    column of one weight."""
+    macs = np.array([float(p.a.shape[0]) * p.a.shape[1] * p.b.shape[1] for p in products])
+    product = products[rng.choice(len(products), p=macs / macs.sum())]
+    m, k = product.a.shape
+    place, n = int(rng.integers(k)), int(rng.integers(product.b.shape[1]))
+    low = int(rng.integers(max(m - _LONGEST, 0) + 1))
+    return product, slice(low, low + _LONGEST), place, n
 
 
 def _quantizer(

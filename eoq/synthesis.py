@@ -72,23 +72,25 @@ class _Meter:
         self._config, self._library, self._recipe = config, library, recipe
         self._operands, self._delays = operands, delays
         self._notes, self._tell = notes, tell
-        self._step: Any = None
+        self._steps: dict[bool, Any] = {}
 
     def method(self, block: str) -> str:
         network, data = self._operands or ("", "")
         part = _MEASURED_AS.get(block)
         return (
-            f"gates on Icarus {'with one delay a cell' if self._delays else 'without delays'}, "
+            f"gates {'on Icarus with one delay a cell' if self._delays else 'without delays'}, "
             f"toggles x Liberty, no wires, operands of {network} on {data}, mean of the phases"
             + (f", of one {part} alone" if part else "")
         )
 
     def phases(self, result: Synthesis) -> dict[str, dict[str, Any]]:
         """Energy by phase; empty if there is none to be had."""
+        from cosim.float_workloads import FLOAT_WORKLOADS
         from cosim.workloads import WORKLOADS
 
         block = _MEASURED_AS.get(result.block, result.block)
-        if self._operands is None or block not in WORKLOADS or not self._possible():
+        in_float = block in FLOAT_WORKLOADS
+        if self._operands is None or not (in_float or block in WORKLOADS) or not self._possible():
             return {}
         from cosim.block_energy import block_energy
 
@@ -96,10 +98,11 @@ class _Meter:
         assert library is not None  # noqa: S101 - `_possible` said so
         if block != result.block:
             result = synthesize(block, self._config, library, recipe=self._recipe, tell=self._tell)
-        if self._step is None:
-            self._step = self._train()
+        if in_float not in self._steps:
+            self._steps[in_float] = self._train(in_float)
+        step = self._steps[in_float]
         found = block_energy(
-            result, self._config, library, self._step, delays=self._delays, tell=self._tell
+            result, self._config, library, step, delays=self._delays, tell=self._tell
         )
         return {
             each.phase: {
@@ -122,17 +125,19 @@ class _Meter:
                 "area and delay do not need them"
             )
             return False
-        try:
-            tools.find("iverilog")
-        except InputError as error:
-            self._notes.append(f"no energy: {error}")
-            return False
+        if self._delays:
+            try:
+                tools.find("iverilog")
+            except InputError as error:
+                self._notes.append(f"no energy: {error}")
+                return False
         if self._library.lacking:
             self._notes.append(f"energy without {', '.join(self._library.lacking)}: "
                                f"{self._library.where} lacks them")  # fmt: skip
         return True
 
-    def _train(self) -> Any:
+    def _train(self, in_float: bool) -> Any:
+        from cosim.float_operands import float_operands
         from cosim.operands import operands
         from golden import data
         from golden.networks import load
@@ -141,4 +146,4 @@ class _Meter:
         self._tell(f"training {network} on {name} for operands")
         images = data.load(name)
         net = load(network, input_shape=images.shape, classes=images.classes)
-        return operands(net, images)
+        return float_operands(net, images) if in_float else operands(net, images)
