@@ -31,7 +31,7 @@ def _operands(
 
     As `cosim.workloads` has them for an integer element: a weight stays for a tile.
     """
-    normal = np.float32(rng.normal(size=(cycles, 3)))
+    normal = rng.normal(size=(cycles, 3)).astype(np.float32)
     for phase in ("forward", "backward_data", "backward_weight"):
         products = [p for p in step.products if p.phase == phase]
         if products:
@@ -85,10 +85,11 @@ def _divider(
         channel = rng.integers(len(division.divisor))
         dividends.append(rng.choice(division.dividend[channel]))
         divisors.append(division.divisor[channel])
-    noise = np.float32(rng.normal(size=(2, count)))
-    for phase, a, b in (("forward", dividends, divisors), ("noise", *noise)):
+    noise = rng.normal(size=(2, count)).astype(np.float32)
+    real = np.array([dividends, divisors])
+    for phase, (a, b) in (("forward", real), ("noise", noise)):
         held = {
-            "i__payload": (_codes(np.array(b)) << 32) + _codes(np.array(a)),
+            "i__payload": (_codes(b) << 32) + _codes(a),
             "i__valid": np.ones(count, np.int64),
             "o__ready": np.ones(count, np.int64),
         }

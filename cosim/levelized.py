@@ -84,7 +84,7 @@ def _bits(
 ) -> tuple[NDArray[np.uint8], list[int]]:
     """(cycles, bits), the last port's least significant first, and each bit's net; no constants."""
     columns, nets = [], []
-    for port, values in reversed(vectors.items()):
+    for port, values in reversed(list(vectors.items())):
         for place, net in enumerate(ports[port]):
             if net is not None:
                 columns.append([value >> place & 1 for value in values])
@@ -133,8 +133,11 @@ class _Tables:
                     order.append(reader)
         if len(order) < len(self.outputs):
             raise CheckError(f"{len(self.outputs) - len(order)} gates form a loop")
-        columns = (self.tables, self.fan_in, self.outputs)
-        return _Tables(*([column[k] for k in order] for column in columns))
+        return _Tables(
+            [self.tables[k] for k in order],
+            [self.fan_in[k] for k in order],
+            [self.outputs[k] for k in order],
+        )
 
 
 class _Logic:

@@ -16,7 +16,6 @@ from cosim.float_operands import Seen, watched_step
 from golden.data import Dataset, Images
 from golden.float_layers import Floats, Noise
 from golden.float_learner import FP32_BN, FloatLearner, Setup
-from golden.float_normalization import by_channel
 from golden.formats import Integers
 from golden.gradients import Gradient
 from golden.layers import BIAS_EXPONENT, BiasLayer, Keys, MultiplierLayer, used_multiplier
@@ -88,8 +87,9 @@ def _channels(
 ) -> Iterator[Piece]:
     """Channel by channel; `scalar` makes codes of gamma and beta."""
     learned = {kind: scalar(seen.learned[kind]) for kind in ("gamma", "beta")}
-    for c, (row, back) in enumerate(zip(by_channel(x), by_channel(error), strict=True)):
-        yield Piece(seen.layer, row, back, {kind: int(codes[c]) for kind, codes in learned.items()})
+    for c in range(x.shape[1]):
+        codes = {kind: int(values[c]) for kind, values in learned.items()}
+        yield Piece(seen.layer, x[:, c].ravel(), error[:, c].ravel(), codes)
 
 
 def _binary32(values: Floats) -> Integers:

@@ -202,21 +202,22 @@ def _normalization(all_costs: Sequence[Costs]) -> Section:
                 for name, cost in each(all_costs)
             ]
         ),
-        caption=f"Batch {first.step.batch}. Our RTL, one element a cycle; area and shortest clock "
-        "by eoq synth in osu018 (180 nm, no wires). Latency: cycles from the first element of the "
-        "largest channel (Fixup: of a sample's tensor) to its last result. Seconds: all "
-        "cycles at the unit's own clock.",
+        caption=f"Batch {first.step.batch}. Our RTL, one element a cycle; area, shortest clock and "
+        "energy by eoq synth --bn in osu018 (180 nm, no wires). Latency: cycles from the first "
+        "element of the largest channel (Fixup: of a sample's tensor) to its last result. Seconds: "
+        "all cycles at the unit's own clock.",
         units={
             "area_um2": "um2", "delay_ns": "ns", "forward_cycles": "cycles",
             "backward_cycles": "cycles", "latency_cycles": "cycles", "seconds": "s",
+            "energy_j": "J",
         },
         exact={
             "area_um2": None, "delay_ns": None, "forward_cycles": True, "backward_cycles": True,
-            "latency_cycles": True, "seconds": False,
+            "latency_cycles": True, "seconds": False, "energy_j": False,
         },
         labels={
             "area_um2": "area", "delay_ns": "shortest clock", "forward_cycles": "forward",
-            "backward_cycles": "backward", "latency_cycles": "latency",
+            "backward_cycles": "backward", "latency_cycles": "latency", "energy_j": "energy",
         },
     )  # fmt: skip
     passes = pd.concat([costs.table("passes") for costs in all_costs], ignore_index=True)

@@ -100,6 +100,7 @@ _ESTIMATED: dict[str, tuple[Line, ...]] = {
             "cycles of a step, backward",
             lambda v: _count(v["normalization"]["unit"]["backward_cycles"]),
         ),
+        ("energy of a step", lambda v: f"{v['normalization']['unit']['energy_j'] * 1e3:.3g} mJ"),
     ),
     "Energy": (("nominal (low to high)", lambda v: _joules(v["energy_j"])),),
     "Area of arithmetic": (("nominal (low to high)", lambda v: _square(v["area_um2"])),),

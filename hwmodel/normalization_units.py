@@ -1,46 +1,66 @@
-"""The unit that normalises, or that stands in its place: its area, and how long a step needs it.
+"""The unit that normalises, or that stands in its place: area, time and energy of a step's work.
 
 One unit of each kind is generated as RTL (`rtl.float_batch_norm`, `rtl.wageubn_norm`,
 `rtl.range_norm`, `rtl.fixup_unit`); each takes one element a cycle in each of its passes. What is
-said here of its cycles equals theirs, and a test holds them together. Area and critical path come
-from a file that says which command found them.
+said here of its cycles equals theirs, and a test holds them together. Area, critical path and
+energy come from a file that says which command found them.
 
 A batch normalisation starts a channel when the whole batch is there and holds it between its
 passes; Fixup's scalars have one pass and nothing to wait for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from golden.network import Layer, Normalization, ScalarBias, ScalarMultiplier
 from golden.schemes import Normalizer
 from hwmodel.step import Step
 from hwmodel.toml_reader import Band, TomlReader
 
-__all__ = ["UNITS", "Unit", "UnitCost", "load_units", "unit_cost", "unit_cycles"]
+__all__ = [
+    "DIRECTIONS",
+    "UNITS",
+    "ChannelEnergy",
+    "Unit",
+    "UnitCost",
+    "load_units",
+    "unit_cost",
+    "unit_cycles",
+]
 
 UNITS = ("bn_fp32", "bn_wageubn", "bn_range", "fixup")
+
+DIRECTIONS = ("forward", "backward")
 
 _FILE = Path(__file__).parent / "units" / "osu018.toml"
 
 
+class ChannelEnergy(NamedTuple):
+    """pJ of a channel of M elements (fixup: of a sample's tensor): element * M + channel."""
+
+    element: Band
+    channel: Band
+
+
 class Unit(NamedTuple):
-    """One unit: its area in um2 and its shortest clock in ns."""
+    """One unit: its area in um2, its shortest clock in ns, and its dynamic energy by direction."""
 
     name: str
     what: str
     area: Band
     delay: Band
+    energy: Mapping[str, ChannelEnergy]
     table: str
 
 
 class UnitCost(NamedTuple):
     """What normalisation's unit costs, and for how long one of them is busy in a step.
 
-    Seconds are those of the cycles at the unit's own shortest clock. `latency_cycles`: of the
-    largest channel (or tensor of a sample), forward, from its first element to its last result.
+    Seconds are those of the cycles at the unit's own shortest clock; joules are dynamic, without
+    leakage. `latency_cycles`: of the largest channel (or tensor of a sample), forward, from its
+    first element to its last result.
     """
 
     unit: str
@@ -50,6 +70,7 @@ class UnitCost(NamedTuple):
     backward_cycles: int
     latency_cycles: int
     seconds: float
+    energy_j: float
     table: str
 
 
@@ -89,16 +110,23 @@ def load_units(path: Path = _FILE) -> dict[str, Unit]:
     reader.text("title", content["title"])
     found: dict[str, Unit] = {}
     for key, one in reader.list_of_tables("unit", content):
-        reader.keys(key, one, ("name", "what", "area", "delay"))
+        reader.keys(key, one, ("name", "what", "area", "delay", *DIRECTIONS))
         name = reader.text(f"{key}.name", one["name"], UNITS)
         found[name] = Unit(
             name,
             reader.text(f"{key}.what", one["what"]),
             reader.band(f"{key}.area", one["area"], "um2"),
             reader.band(f"{key}.delay", one["delay"], "ns"),
+            {way: _energy(reader, f"{key}.{way}", one[way]) for way in DIRECTIONS},
             table,
         )
     return found
+
+
+def _energy(reader: TomlReader, key: str, table: Any) -> ChannelEnergy:
+    reader.keys(key, table, ChannelEnergy._fields)
+    parts = ChannelEnergy._fields
+    return ChannelEnergy(*(reader.band(f"{key}.{part}", table[part], "pJ") for part in parts))
 
 
 def _unit_of(step: Step) -> str:
@@ -120,18 +148,26 @@ def _pieces(step: Step) -> Iterator[tuple[Layer, int, int]]:
             yield layer, n // step.batch, step.batch
 
 
-def unit_cost(step: Step) -> UnitCost:
-    """One unit of the step's scheme, and its work."""
-    unit = load_units()[_unit_of(step)]
+def unit_cost(step: Step, units: Mapping[str, Unit] | None = None) -> UnitCost:
+    """One unit of the step's scheme, and its work; `units` in place of those of the file."""
+    unit = (units or load_units())[_unit_of(step)]
     forward = backward = latency = 0
+    picojoules = 0.0
     for layer, count, pieces in _pieces(step):
         one = unit_cycles(unit.name, count)
         forward += pieces * one
         latency = max(latency, one)
+        picojoules += pieces * _spent(unit, "forward", count)
         if layer.name in step.learned:
             backward += pieces * unit_cycles(unit.name, count, backward=True)
+            picojoules += pieces * _spent(unit, "backward", count)
     cycles = forward + backward
     return UnitCost(
         unit.name, unit.area.nominal, unit.delay.nominal, forward, backward, latency,
-        cycles * unit.delay.nominal * 1e-9, unit.table,
+        cycles * unit.delay.nominal * 1e-9, picojoules * 1e-12, unit.table,
     )  # fmt: skip
+
+
+def _spent(unit: Unit, direction: str, count: int) -> float:
+    element, channel = unit.energy[direction]
+    return count * element.nominal + channel.nominal

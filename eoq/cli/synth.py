@@ -1,6 +1,7 @@
-"""`eoq synth`: area and critical path of the core's blocks, in a cell library or in gates."""
+"""`eoq synth`: area, critical path and energy of blocks, and the price of batch normalisation."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _USUAL = ("pe", "mac_array", "quantizer", "update_unit", "core")
     "  eoq synth --array 4x4\n"
     "  eoq synth --block pe --block quantizer --json\n"
     "  eoq synth --liberty my_cells.lib.gz --block mac_array --array 16x16\n"
+    "  eoq synth --bn\n"
 )
 @click.option("--array", type=ARRAY, default="4x4", show_default=True, help="Rows x columns.")
 @click.option(
@@ -47,6 +49,12 @@ _USUAL = ("pe", "mac_array", "quantizer", "update_unit", "core")
 @click.option(
     "--network", default="resnet8", show_default=True, help="Network that is trained for them."
 )
+@click.option(
+    "--bn",
+    is_flag=True,
+    help="The price of batch normalisation instead of blocks: units, whole steps, the paper's "
+    "claim. Takes minutes the first time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def synth(
     array: tuple[int, int],
@@ -58,6 +66,7 @@ def synth(
     delays: bool,
     data: str,
     network: str,
+    bn: bool,
     as_json: bool,
 ) -> None:
     """Synthesise blocks of the core with Yosys: area, NAND2 equivalents, critical path, energy.
@@ -86,6 +95,14 @@ def synth(
     from rtl.cell_library import default_liberty, load_library
 
     path = liberty or default_liberty()
+    if bn:
+        if blocks or no_energy or delays:
+            raise InputError("--bn must stand without --block, --no-energy and --delays")
+        if path is None:
+            raise InputError("--bn requires a Liberty file: install qflow-tech-osu018 (Debian, "
+                             "Ubuntu) or name one with --liberty")  # fmt: skip
+        _price(path, recipe, network, data, as_json)
+        return
     chosen = list(dict.fromkeys(blocks or _USUAL))
     operands = None if no_energy else (network, data)
     with Progress(stages=len(chosen)) as progress:
@@ -107,6 +124,22 @@ def synth(
         _show(
             f"{where or 'no library: gate equivalents'}, {array[0]}x{array[1]} array", rows, notes
         )
+
+
+def _price(path: Path, recipe: str, network: str, data: str, as_json: bool) -> None:
+    from eoq.cli.price_table import price_lines
+    from eoq.normalization_price import STAGES, normalization_price
+    from rtl.cell_library import load_library
+
+    with Progress(stages=STAGES) as progress:
+        price = normalization_price(
+            load_library(path), recipe=recipe, network=network, dataset=data,
+            stage=progress.stage, tell=progress.say,
+        )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(asdict(price), indent=2))
+    else:
+        click.echo("\n".join(price_lines(price)))
 
 
 def _show(title: str, rows: list[dict[str, Any]], notes: list[str]) -> None:

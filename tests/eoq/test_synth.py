@@ -60,11 +60,14 @@ def test_the_table_names_the_method(tmp_path: Path) -> None:
         (("--liberty", "none.lib"), "eoq: Invalid value for '--liberty': File 'none.lib' does not"),
         (("--liberty", "cut.lib"), "eoq: cut.lib, line 54: the file is cut short within a string"),
         (("--block", "multiplier", "--recipe", "best"), "eoq: recipe must be one of stock, "),
+        (("--bn", "--block", "pe"), "eoq: --bn must stand without --block, --no-energy and --del"),
+        (("--bn", "--liberty", "bare.lib"), "eoq: bare.lib: the price of normalisation requires "),
         (("--array", "32x2", "--accumulator-bits", "18"), "eoq: accumulator_bits must be at least"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     (tmp_path / "cut.lib").write_text(MINI.read_text()[:3000])
+    (tmp_path / "bare.lib").write_text(MINI.read_text().replace("internal_power", "other_power"))
     done = eoq(*arguments, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(said)
@@ -103,15 +106,18 @@ def test_what_energy_lacks_is_a_note(tmp_path: Path) -> None:
     ]
 
 
-def test_without_icarus_there_is_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_delays_need_icarus(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(name: str) -> None:
         raise InputError(f"required {name}, got none")
 
     monkeypatch.setattr(tools, "find", find)
     config = CoreConfig(rows=2, columns=2)
-    rows, notes = synthesis_table(
-        ["pe"], config, load_library(MINI), recipe="stock", operands=("mlp", "digits")
-    )
-    assert (rows[0]["energy_pj"], notes) == (None, ["no energy: required iverilog, got none"])
+    for delays in (False, True):
+        rows, notes = synthesis_table(
+            ["pe"], config, load_library(MINI), recipe="stock", operands=("mlp", "digits"),
+            delays=delays,
+        )  # fmt: skip
+        assert (rows[0]["energy_pj"] is None) is delays
+        assert notes == ["no energy: required iverilog, got none"] * delays
     _, notes = synthesis_table(["pe"], config, None, recipe="stock", operands=("mlp", "digits"))
     assert notes == ["no energy: there is no library"]
