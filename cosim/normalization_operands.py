@@ -17,8 +17,7 @@ from golden.data import Dataset, Images
 from golden.float_layers import Floats, Noise
 from golden.float_learner import FP32_BN, FloatLearner, Setup
 from golden.formats import Integers
-from golden.gradients import Gradient
-from golden.layers import BIAS_EXPONENT, BiasLayer, Keys, MultiplierLayer, used_multiplier
+from golden.layers import BIAS_EXPONENT, BiasLayer, MultiplierLayer, used_multiplier
 from golden.learner import IntegerLearner
 from golden.network import Network, Normalization
 from golden.range_bn import RANGE_BN, to_steps
@@ -188,15 +187,15 @@ def _fixup(trained: IntegerLearner, images: Images) -> Iterator[Piece]:
 def _listen_integers(
     layer: MultiplierLayer, inputs: dict[str, Value], errors: dict[str, Value]
 ) -> None:
-    inner_forward, inner_gradients = layer.forward, layer.gradients
+    inner_forward, inner_contribution = layer.forward, layer.contribution
 
     def forward(values: Sequence[Value]) -> Value:
         (inputs[layer.name],) = values
         return inner_forward(values)
 
-    def gradients(error: Value, keys: Keys) -> Mapping[str, Gradient]:
+    def contribution(error: Value) -> Value:
         errors[layer.name] = error
-        return inner_gradients(error, keys)
+        return inner_contribution(error)
 
-    for name, method in (("forward", forward), ("gradients", gradients)):
+    for name, method in (("forward", forward), ("contribution", contribution)):
         setattr(layer, name, method)
