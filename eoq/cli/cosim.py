@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,6 +34,13 @@ __all__ = ["cosim"]
 @click.option("--steps", type=int, default=1, show_default=True, help="Training steps.")
 @click.option("--batch", type=int, default=16, show_default=True, help="Samples a step, 2**n.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--random",
+    "case",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    help="A random network, core, batch and latency instead of those above.",
+)
 @click.option("--waves", is_flag=True, help="Write a waveform and print where it is.")
 @click.option("--coverage", is_flag=True, help="Verilator's line and toggle coverage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
@@ -43,6 +51,7 @@ def cosim(
     steps: int,
     batch: int,
     seed: int,
+    case: int | None,
     waves: bool,
     coverage: bool,
     as_json: bool,
@@ -55,17 +64,16 @@ def cosim(
     """
     from cosim.runner import cosimulate
 
+    what: dict[str, Any] = {
+        "network": network, "array": array, "steps": steps, "batch": batch, "seed": seed,
+    }  # fmt: skip
+    if case is not None:
+        from cosim.random_cases import random_case
+
+        what = random_case(case).arguments()
     with Progress() as progress:
         result = cosimulate(
-            network=network,
-            array=array,
-            simulator=simulator,
-            steps=steps,
-            batch=batch,
-            seed=seed,
-            waves=waves,
-            coverage=coverage,
-            tell=progress.say,
+            **what, simulator=simulator, waves=waves, coverage=coverage, tell=progress.say
         )
     summary = result.summary()
     files = {"waves": result.waves, "coverage": result.coverage}

@@ -84,7 +84,10 @@ def differences(network: Network, config: CoreConfig, batch: int) -> list[str]:
     codes = rng.integers(-127, 128, (batch, *network.input_shape)).astype(np.int8)
     labels = rng.integers(0, 10, batch)
     program = compile_step(model, config, batch)
-    machine = Machine(config, program.lowered.memory(model, codes, labels))
+    outside = program.lowered.parameter_memory(model)
+    part = program.lowered.batch(codes, labels)
+    outside[: len(part)] = part
+    machine = Machine(config, outside)
     trace = model.step(codes, labels, learning_rate_shift(batch))
     return [str(found) for found in reference(program, machine, trace).differences]
 
