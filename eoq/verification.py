@@ -70,10 +70,14 @@ def verification_section(results: Sequence[CosimResult]) -> Section:
     )  # fmt: skip
     runs = pd.DataFrame([{key: result.summary()[key] for key in keys} for result in results])
     runs["passed"] = runs["passed"].map({True: "PASS", False: "FAIL"})
+    instructions = pd.concat(
+        [r.instructions.assign(simulator=r.simulator) for r in results], ignore_index=True
+    )
+    instructions.insert(0, "simulator", instructions.pop("simulator"))
     by_instruction = Table(
         key="instructions",
         title="Cycles of the instructions",
-        frame=first.instructions,
+        frame=instructions,
         caption=(
             "One step, by layer, phase and kind of instruction: from the cycle in which each is "
             "taken to the one in which it is complete. RTL and model agree in each of them, or the "

@@ -71,7 +71,8 @@ def test_imitated_schemes(run) -> None:
 
 
 def test_a_checkpoint_is_measured_as_training_left_it(run, tmp_path: Path) -> None:
-    trained = ("--network", "mlp", "--scheme", "fp32-bn", "--epochs", "2", "--seed", "5")
+    trained = ("--network", "mlp", "--scheme", "fp32-bn", "--epochs", "2", "--seed", "5",
+               "--batch", "64")  # fmt: skip
     assert run("train", *trained, "--checkpoint", str(tmp_path))[0] == 0
     written = (tmp_path / "checkpoint.npz").read_bytes()
     read = run("isometry", *MLP, "--checkpoint", str(tmp_path), "--seed", "5", "--json")
