@@ -11,7 +11,7 @@ unloaded, in R cycles:
 (Samajdar et al., "SCALE-Sim: Systolic CNN Accelerator Simulator", arXiv 1811.02883). The tool of
 that name, version 3.0.0, reports a cycle less a layer, and does not count the unloading of sums:
 output-stationary folds of R + C + k - 2. Neither says anything of memories, and folds do not
-overlap: our core's cycles are in `hwmodel.cycles`, and RTL counts the same.
+overlap: our core's cycles are in `hwmodel.product_cycles`, and RTL counts the same.
 """
 
 from typing import Any
