@@ -75,11 +75,12 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
 
     teller.stage("generating the core")
     # Amaranth takes a while to load; a wrong file name should not wait for it.
-    from rtl import verilog
+    from rtl.ip_package import package
+    from rtl.verilog import write as write_verilog
 
     config = configure(NETWORK, ARRAY, BATCH)
-    sources = verilog.emit(config)
-    verilog.write(sources, output / "rtl")
+    sources = package(config)
+    write_verilog(sources, output / "rtl")
 
     teller.stage(f"training on the RTL in {' and '.join(SIMULATORS)}")
 
