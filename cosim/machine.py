@@ -186,12 +186,13 @@ class Machine:
         loops, strides, config = self._matrix[BLoops], self._matrix[BStrides], self.config
         rows = tiles[:, None] + np.arange(config.rows) * strides.row
         lane = loops.pitch * config.line_bytes + 1
-        columns = (
-            np.arange(loops.nj)[:, None] * strides.j + np.arange(config.columns) * lane
-        ).ravel()
-        addresses = (word.b_base + rows[..., None] + columns) % len(self.memory)
+        vectors = word.b_base + rows[..., None] + np.arange(loops.nj) * strides.j
+        vectors = vectors[..., None] % len(self.memory)
+        # Lanes past the last output may leave the vector's page: they begin at its other end.
+        size = config.scratchpad_page_bytes
+        addresses = vectors // size * size + (vectors + np.arange(config.columns) * lane) % size
         values = self.memory[addresses].view(np.int8).astype(np.int64)
-        return np.where(valid[..., None], values, 0).reshape(-1, len(columns))
+        return np.where(valid[..., None, None], values, 0).reshape(-1, loops.nj * config.columns)
 
     def _valid_rows(self, loops: BLoops, index_0: NDArray[np.int64]) -> NDArray[np.bool_]:
         limit = np.where(index_0 == loops.n0 - 1, loops.rows_last, self.config.rows)

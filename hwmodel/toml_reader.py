@@ -73,7 +73,9 @@ class TomlReader:
 
     def refuse(self, key: str, required: str, got: object) -> InputError:
         """Return the error: what was required, what was got, where."""
-        return InputError(f"{self.kind} {self.where!r}, {key}: {required}, got {_short(got)!r}")
+        # Keys are the file's: what does not print is escaped, so that the error stays one line.
+        place = key if key.isprintable() else repr(key)[1:-1]
+        return InputError(f"{self.kind} {self.where!r}, {place}: {required}, got {_short(got)!r}")
 
     def keys(self, key: str, table: Any, required: Iterable[str], optional: str = "") -> None:
         """Check that `table` is a table with these keys and no others."""

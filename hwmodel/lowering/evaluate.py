@@ -179,12 +179,17 @@ class Evaluator:
         code.compute(Function.MAXIMUM, r.common, r.e[0] + 2, r.e[1] + 2)
         finest = r.shifts[0]
         code.compute(Function.ADD, finest, r.common)
-        for e in r.e:
-            # min(15, 30 - top)
-            code.constant(scratch, _JOIN_BITS)
-            code.compute(Function.SUBTRACT, scratch, scratch, e + 1)
-            code.compute(Function.MINIMUM, scratch, scratch, value=LEFT_SHIFT_MAX)
-            code.compute(Function.ADD, scratch, scratch, e)
+        for term, e in zip(self.value.terms, r.e, strict=True):
+            if isinstance(term, Scaled):
+                # Codes and their multiples have 15 bits at most. Their table's bit length is that
+                # of the value before it was shifted, and says only whether all are zero.
+                code.compute(Function.ADD, scratch, e, value=LEFT_SHIFT_MAX)
+            else:
+                # min(15, 30 - top)
+                code.constant(scratch, _JOIN_BITS)
+                code.compute(Function.SUBTRACT, scratch, scratch, e + 1)
+                code.compute(Function.MINIMUM, scratch, scratch, value=LEFT_SHIFT_MAX)
+                code.compute(Function.ADD, scratch, scratch, e)
             code.compute(Function.SELECT, scratch, e + 1, finest, scratch)
             code.compute(Function.MINIMUM, r.common, r.common, scratch)
         for e, shift in zip(r.e, r.shifts, strict=True):

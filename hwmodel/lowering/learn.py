@@ -48,7 +48,9 @@ def align(
     code, n, grid = context.code, context.samples, error.grid
     emitter = context.emitter
     emitter.about(layer, "backward_weight", f"{what}.E_aligned")
-    region = context.memory.allocate(n * grid.elements, Role.ALIGNED, avoid)
+    # The product reads whole vectors, lanes past the last output included.
+    size = n * grid.elements + context.config.columns
+    region = context.memory.allocate(size, Role.ALIGNED, avoid)
     common, key = code.take(2), code.take()
     total, tops, least = (code.take(n) for _ in range(3))
     context.load_exponents(total, error)

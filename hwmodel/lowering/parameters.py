@@ -149,7 +149,11 @@ class ParameterMap:
         self, name: str, own: ProductLayer, geometry: Geometry, plane: tuple[int, int]
     ) -> None:
         pitch = geometry.row_pitch(self._config)
-        size = (geometry.weight_rows - 1) * pitch + geometry.out_channels
+        # Lanes past the last input or output are read too. What they find must be nobody else's,
+        # or their results, which nobody uses, would depend on when they are read.
+        columns = self._config.columns
+        rows = geometry.weight_rows + -geometry.channels % columns
+        size = (rows - 1) * pitch + geometry.out_channels + -geometry.out_channels % columns
         self.places[name, "weight"] = WeightPlace(
             geometry, plane, self._memory.allocate(size, Role.WEIGHT),
             self._memory.allocate(size, Role.MOMENTUM), pitch,

@@ -121,6 +121,25 @@ def test_every_tensor_of_two_steps_is_goldens(
     assert lowered.state(outside) == it.state
 
 
+def test_a_join_shifts_codes_as_far_as_golden_does() -> None:
+    """A shortcut whose sums were large beside a branch of small weights: codes shift left by 15."""
+    for seed in range(4):
+        it = model("narrow", seed)
+        rng = np.random.default_rng(seed)
+        for name, layer in it.layers.items():
+            for learned in layer.learned.values():
+                limit = 127 if name.startswith("stem") else 1
+                learned.values[...] = rng.integers(-limit, limit + 1, learned.values.shape)
+        program = compile_step(it, fit_core(it, (4, 4), 2), 2)
+        outside = program.lowered.parameter_memory(it)
+        codes, labels = batch(it, 2, rng)
+        part = program.lowered.batch(codes, labels)
+        outside[: len(part)] = part
+        machine = Machine(program.lowered.config, outside)
+        found = reference(program, machine, it.step(codes, labels, learning_rate_shift(2)))
+        assert not found.differences, str(found.differences[0])
+
+
 def test_a_sample_of_zeros_and_a_batch_of_zeros() -> None:
     it = model("narrow", 3)
     program = compile_step(it, fit_core(it, (4, 4), 2), 2)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from golden.errors import InputError
 from hwmodel import grid, hardware, technology
+from hwmodel.toml_reader import TomlReader
 from tests.hwmodel.test_hardware import EDGE
 
 FOLDER = Path(technology.__file__).parent / "technologies"
@@ -99,3 +100,8 @@ def test_any_damage_to_the_text(kind, tmp_path_factory, data):
     said = message(load, path)
     assert len(said.splitlines()) <= 1
     assert len(said) < 2000
+
+
+def test_a_key_that_would_break_the_line_is_escaped() -> None:
+    said = str(TomlReader("file", "x").refuse("sources.\r", "must be one of text", None))
+    assert said == "file 'x', sources.\\r: must be one of text, got 'None'"
