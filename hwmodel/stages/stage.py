@@ -127,9 +127,10 @@ def evaluate(work: VectorWork, wide: Wide, grid: Grid, *, summed: bool = False) 
             work.run(PassSize(*grid), 1)
         if first:
             work.scalar()
-    for _ in wide.terms[1:]:
-        # The finest exponent at which no operand outgrows its room, and both shifts.
-        work.scalar(18)
+    for term in wide.terms[1:]:
+        # The finest exponent at which no operand outgrows its room, and both shifts. The room of
+        # codes is known; that of words depends on what was measured.
+        work.scalar(6 + sum(3 if isinstance(t, Scaled) else 6 for t in (wide.terms[0], term)))
     for _ in wide.terms[2:]:
         work.run(PassSize(*grid), 2)
     work.scalar(2 * wide.biases + wide.channel)

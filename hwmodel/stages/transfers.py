@@ -63,12 +63,12 @@ def _line_bytes(sizes: Sizes) -> NDArray[np.int64]:
     return np.int64(1) << np.ceil(np.log2(most)).astype(np.int64)
 
 
-def _weights(step: Step) -> Iterator[tuple[str, int, int]]:
-    """(layer, rows, outputs) of all weights."""
+def _weights(step: Step) -> Iterator[tuple[str, int, int, int]]:
+    """(layer, rows, inputs, outputs) of all weights."""
     for layer in step.network:
         if isinstance(layer.operator, WEIGHTED):
             outputs, *others = step.parameters[layer.name]["weight"]
-            yield layer.name, math.prod(others), outputs
+            yield layer.name, math.prod(others), others[0], outputs
 
 
 def _vectors(step: Step) -> Iterator[int]:
@@ -120,10 +120,13 @@ def moves(step: Step, sizes: Sizes) -> Moves:
     for count in _vectors(step):
         keep(2 * lines(count) * line)
         tables = keep(2 * lines(count) * line)
+    # Lanes past the last input and output have bytes of their own.
+    columns = np.asarray(sizes.columns)
     sizes_of = {
-        name: (rows - 1) * (lines(outputs - 1) * line + 1) + outputs
-        for name, rows, outputs in _weights(step)
-    }
+        name: (rows + -inputs % columns - 1) * (lines(outputs - 1) * line + 1)
+        + outputs + -outputs % columns
+        for name, rows, inputs, outputs in _weights(step)
+    }  # fmt: skip
     weights = {name: keep(size) for name, size in sizes_of.items()}
     for size in sizes_of.values():
         keep(size)
