@@ -18,7 +18,7 @@ from golden.network import (
 )
 from hwmodel.stages import products
 from hwmodel.stages.forward import Forward, Value, has_words, is_shortcut
-from hwmodel.stages.stage import Deferred, Stage, Update, conversion, rewriting
+from hwmodel.stages.stage import Deferred, Stage, Update, conversion, evaluate, rewriting
 from hwmodel.stages.values import Codes, Scaled, Term, Wide, Words, grid_of
 from hwmodel.stages.vector import PassSize, VectorWork
 from hwmodel.step import WEIGHTED
@@ -220,6 +220,8 @@ class Backward:
             self._put(below, _Error(self._windows(layer, operator, self._codes(error))))
         else:
             assert isinstance(operator, Add)  # noqa: S101 - nothing else has words
+            if isinstance(value, Wide) and len(self._step.learned.intersection(layer.inputs)) > 1:
+                error = _Error(self._kept(layer, value), error.summed)
             for name in layer.inputs:
                 self._put(name, error)
 
@@ -232,6 +234,16 @@ class Backward:
         for name in layer.inputs:
             codes = isinstance(value, Codes) and name not in self._step.dataflow.errors
             self._put(name, _Error(Codes(made) if codes else Wide((Words(made),))))
+
+    def _kept(self, layer: Layer, value: Wide) -> Wide:
+        """Words in memory of a value that several layers go on with, so that it is made once."""
+        stage = Stage(layer.name, "backward_data", makes=f"{layer.name}.words")
+        grid = grid_of(layer.shape)
+        stage.ahead = evaluate(stage.sample, value, grid)
+        stage.sample.run(PassSize(*grid, value.masked), len(value.terms) + 1 + value.masked)
+        stage.read(value)
+        self.stages.append(stage)
+        return Wide((Words(stage.makes),))
 
     def _spread(self, layer: Layer, codes: Codes) -> None:
         """Of a mean, with the ReLU in front of it if there is one."""

@@ -5,7 +5,7 @@ import pytest
 
 from golden import networks, zoo
 from golden.initialization import build
-from golden.network import Linear, Network
+from golden.network import Activation, Add, Convolution, Linear, Network
 from golden.schemes import EOQ
 from hwmodel import vector_cycles
 from hwmodel.core_cycles import CoreCycles, step_cycles
@@ -172,6 +172,28 @@ def test_more_lanes_are_faster_where_the_vector_unit_limits():
     narrow, wide = (CoreCycles(step, ledger(step), 16, 16, lanes).cycles for lanes in (None, 64))
     assert wide < narrow
     assert cost(network, batch=16, array=(16, 16)).cycles == narrow
+
+
+def test_a_deep_network_takes_time_in_proportion():
+    """Sums of errors that pass many joins in 32 bits are made once, and each product once."""
+
+    def deep(layers):
+        network = Network("deep", (8, 8, 8))
+        end = network.add("stem", Convolution((1, 1), out_channels=8))
+        for k in range(layers):
+            network.add(f"conv{k}", Convolution((3, 3), (1, 1), (1, 1, 1, 1), out_channels=8), end)
+            network.add(f"relu{k}", Activation())
+            end = network.add(f"add{k}", Add(), f"relu{k}", end)
+        return Step(network, EOQ, 2)
+
+    steps = {layers: deep(layers) for layers in (10, 20, 40)}
+    cores = {layers: CoreCycles(step, ledger(step), 16, 16) for layers, step in steps.items()}
+    for layers, core in cores.items():
+        made = [words for stage in core.stages for words in stage.made]
+        assert len(made) == len({(words.layer, words.phase) for words in made})
+        assert len(made) == 3 * (layers + 1) - 1
+    first, second = (cores[n].cycles - cores[n // 2].cycles for n in (20, 40))
+    assert second == pytest.approx(2 * first, rel=0.02)
 
 
 def test_a_step_grows_with_its_batch():
