@@ -58,7 +58,7 @@ def main() -> None:
         measured(f"quantizer lane, 32 to 8 bits, {recipe}", found)
     config = CoreConfig(rows=16, columns=16)
     element = synthesize("pe", config, library).area_um2 or 0.0
-    for block in ("mac_array", "matrix_unit"):
+    for block in ("mac_array", "product_unit"):
         whole = synthesize(block, config, library)
         measured(f"{block}, 16x16, without memories", whole)
         overhead = 1 - 256 * element / (whole.area_um2 or 1.0)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosim.operands import Product, Quantization, Step, Update
-from golden.formats import Integers
-from golden.optimizer import WEIGHT
+from golden.formats import Integers, rounding_shift, saturate
+from golden.optimizer import MOMENTUM_SHIFT, WEIGHT
 from golden.randomness import draw
 from rtl.config import CoreConfig
+from rtl.quantizer import ROUND_HALF
+from rtl.vector_lane import O_STEP, LaneSettings
 
 __all__ = ["WORKLOADS", "Maker", "Workload", "draw_place"]
 
@@ -17,6 +19,12 @@ _LIMIT = 127
 
 _LONGEST = 256
 """Most operands that are taken from one tile: many places are seen, not one for long."""
+
+_LEAD = 16
+"""Cycles in which a lane's registers become known."""
+
+_PART = 64
+"""Most parameters of a tensor that are updated before another one is drawn."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +86,16 @@ def _tiles(
         # A tile is at least as long as loading the next one takes.
         start += max(len(stream), rows + 1)
     end = start + rows
-    names = ("a_i", "psum_i", "b", "take", "b_i", "load", "swap")
-    inputs = {name: np.zeros(end, dtype=np.int64) for name in names}
+    inputs = {name: np.zeros(end, dtype=np.int64) for name in ("a_i", "psum_i", "b", "take")}
     for start, row, column, stream, above in tiles:
         inputs["a_i"][start : start + len(stream)] = stream
         # Due one cycle after its operand.
         inputs["psum_i"][start + 1 : start + 1 + len(above)] = above
         # The column's wire shows row r's weight r cycles after row 0's, and the element takes its
-        # own in the cycle before its first operand; one with a shadow weight, a cycle earlier.
+        # own in the cycle before its first operand.
         shown = start - 1 - row
         inputs["b"][shown : shown + len(column)] = column
-        inputs["b_i"][shown - 1 : shown - 1 + len(column)] = column
-        inputs["load"][start - 2] = inputs["swap"][start - 1] = inputs["take"][start - 1] = 1
+        inputs["take"][start - 1] = 1
     settle = lead + 4
     counted = sum(len(stream) for _, _, _, stream, _ in tiles) - 4
     return Workload(phase, inputs, counted, settle)
@@ -125,22 +131,16 @@ def _quantizer(
             start = int(rng.integers(max(tensor.values.size - 256, 0) + 1))
             values.append(tensor.values[start : start + 256])
             shifts.append(np.full(len(values[-1]), tensor.shift))
-        x, shift = np.concatenate(values), np.concatenate(shifts)
-        yield Workload(
-            phase,
-            {
-                "x": x, "shift": shift, "enable": np.ones_like(x),
-                "random": draw(0x9E3779B9, np.arange(len(x))).astype(np.int64),
-                "stochastic": np.zeros_like(x),
-            },
-            len(x) - 4, 4,
-        )  # fmt: skip
+        t, shift = np.concatenate(values), np.concatenate(shifts)
+        # Activations and errors are rounded half up.
+        inputs = {"t": t, "shift": shift, "random": np.full_like(t, ROUND_HALF)}
+        yield Workload(phase, inputs, len(t) - 4, 4)
 
 
-def _update_lane(
+def _lane(
     step: Step, config: CoreConfig, cycles: int, rng: np.random.Generator
 ) -> Iterator[Workload]:
-    """One lane: every C-th parameter of a weight tensor, in order."""
+    """A lane that updates weights: lane 0, which has every C-th parameter of a tensor."""
     lanes = config.columns
     drawn = rng.integers(-_LIMIT, _LIMIT + 1, (3, cycles * lanes))
     uniform = Update(
@@ -154,33 +154,89 @@ def _update_lane(
     )
     for phase, updates in (("update", step.updates), ("noise", [uniform])):
         sizes = np.array([float(u.parameter.size) for u in updates])
-        parts: list[dict[str, Integers]] = []
-        total = 0
-        while total < cycles:
+        passes: list[_LanePass] = []
+        parameters = 0
+        while sum(len(each.x) for each in passes) < cycles:
             tensor = updates[rng.choice(len(updates), p=sizes / sizes.sum())]
-            parts.append(_beats(tensor, lanes, min(256, cycles)))
-            total += len(parts[-1]["gradient"])
-        inputs = {port: np.concatenate([part[port] for part in parts]) for port in parts[0]}
-        yield Workload(phase, inputs, total - 10, 10)
+            made = list(_update_passes(tensor, lanes, min(_PART, cycles)))
+            passes += made
+            parameters += len(made[0].x)
+        yield Workload(phase, _lane_inputs(passes), parameters, _LEAD)
 
 
-def _beats(tensor: Update, lanes: int, most: int) -> dict[str, Integers]:
+@dataclass(frozen=True)
+class _LanePass:
+    """One pass over a lane: settings other than 0, operands, and the index of the first beat's
+    draw and its step."""
+
+    settings: Mapping[str, int]
+    x: Integers
+    y: Integers
+    step: int
+
+
+def _update_passes(tensor: Update, lanes: int, most: int) -> Iterator[_LanePass]:
+    """The six passes of `hwmodel.lowering.learn`, with what each one leaves for the next."""
+    gradient: Integers
+    momentum: Integers
     gradient, parameter, momentum = (
         values[::lanes][:most].astype(np.int64)
         for values in (tensor.gradient, tensor.parameter, tensor.momentum)
     )
-    ones = np.ones(len(gradient), dtype=np.int64)
-    return {
-        "gradient": gradient, "parameter": parameter, "momentum": momentum, "wide": 0 * ones,
-        "applied": tensor.applied * ones, "decay": tensor.decay * ones, "key": tensor.key * ones,
-        # A draw is ready one step after its index, when it is needed.
-        "index": np.arange(len(gradient)) * lanes, "lane": 0 * ones, "take": ones, "enable": ones,
-    }  # fmt: skip
+    random = draw(tensor.key, np.arange(len(gradient)) * lanes).astype(np.int64)
+    applied, right = tensor.applied, tensor.applied + MOMENTUM_SHIFT
+    rounded = {"stochastic": 1, "key": tensor.key, "v_none": 1}
+    decay = saturate(rounding_shift(parameter, tensor.decay, random), 8)
+    yield _LanePass(rounded | {"shift": tensor.decay}, parameter, decay, lanes)
+    yield _LanePass({}, gradient, decay, lanes)
+    gradient = saturate(gradient + decay, 8)
+    yield _LanePass({}, gradient, momentum, lanes)
+    momentum = saturate(momentum + gradient, 8)
+    yield _LanePass(rounded | {"shift": right}, momentum, momentum, lanes)
+    update = saturate(rounding_shift(momentum, right, random), 8)
+    yield _LanePass({"negate": 1}, update, parameter, lanes)
+    # Turned left by `applied`: the bits above the zeros stay.
+    left = {"u_turn": -applied & 31, "u_keep": (0xFFFFFFFF << applied) & 0xFFFFFFFF}
+    yield _LanePass({"negate": 1} | left, update, momentum, lanes)
+
+
+def _lane_inputs(passes: Sequence[_LanePass]) -> dict[str, Integers]:
+    """Port -> one value a cycle; a pass begins when the one before has left the lane."""
+    gap = O_STEP + 2
+    length = _LEAD + sum(len(each.x) + gap for each in passes)
+    names = ("x", "y", "z", "x_take", "y_take", "z_take", "mask_take", "lane", "s0_place",
+             "s0_y_valid", "s3_go", "s4_again", "s5_index", "s5_valid", "s7_place",
+             "s7_mask_take")  # fmt: skip
+    inputs = {name: np.zeros(length, dtype=np.int64) for name in names}
+    # More than 64 bits: Python's integers.
+    settings = np.zeros(length, dtype=object)
+    layout, begin = LaneSettings(), _LEAD
+    # Zeros go through first, into the registers that an update does not use as well.
+    for name in ("x_take", "y_take", "z_take", "mask_take", "s7_mask_take"):
+        inputs[name][:_LEAD] = 1
+    for each in passes:
+        beats = len(each.x)
+        # As they are: a factor of 1, nothing turned, v where it is 15 places up.
+        plain = {"factor": 1, "u_keep": 0xFFFFFFFF, "v_count": 15, "v_right": 1}
+        value = layout.const(plain | dict(each.settings)).as_value().value
+        settings[begin : begin + beats + gap] = value
+        present = slice(begin, begin + beats)
+        inputs["x"][present], inputs["y"][present] = each.x, each.y
+        inputs["x_take"][present] = 1
+        adds = not each.settings.get("v_none")
+        inputs["y_take"][present] = adds
+        # Operands are kept in a cycle and are in step 0 in the next.
+        for step, name in ((0, "s0_y_valid"), (3, "s3_go"), (5, "s5_valid")):
+            later = slice(begin + 1 + step, begin + 1 + step + beats)
+            inputs[name][later] = adds if name == "s0_y_valid" else 1
+        inputs["s5_index"][begin + 6 : begin + 6 + beats] = np.arange(beats) * each.step
+        begin += beats + gap
+    return {**inputs, "set": settings}
 
 
 WORKLOADS: dict[str, Maker] = {
     "pe": _element,
     "quantizer": _quantizer,
-    "update_lane": _update_lane,
+    "vector_lane": _lane,
 }
 """Block -> what makes its workloads."""

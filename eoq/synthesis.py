@@ -11,7 +11,7 @@ from rtl.synthesis import Synthesis, synthesize
 
 __all__ = ["synthesis_table"]
 
-_MEASURED_AS = {"mac_array": "pe", "update_unit": "update_lane"}
+_MEASURED_AS = {"mac_array": "pe", "update_unit": "vector_lane"}
 """Block -> the part whose energy stands for it: one operation's, without control and skew."""
 
 Say = Callable[[str], None]

@@ -31,6 +31,15 @@ class MemoryModel:
     errors:
         Addresses that are answered with SLVERR.
 
+    Members
+    -------
+    data:
+        Its bytes.
+    outstanding:
+        Beats and responses that are due.
+    reset:
+        While it is set, nothing is served and what was due is forgotten.
+
     Raises
     ------
     AssertionError
@@ -43,6 +52,7 @@ class MemoryModel:
     ) -> None:  # fmt: skip
         self.data = bytearray(size)
         self.outstanding = 0
+        self.reset = False
         self._rng = random.Random(seed)  # noqa: S311 - stalls, not secrets
         self._stall, self._latency, self._errors = stall, latency, errors
 
@@ -66,6 +76,12 @@ class MemoryModel:
         standing, cycle = False, 0
         waiting: tuple[int, ...] | None = None
         while True:
+            if self.reset:
+                beats.clear()
+                standing, waiting, self.outstanding = False, None, 0
+                ctx.set(bus.rvalid, 0)
+                await ctx.tick()
+                continue
             ctx.set(bus.arready, self._go())
             valid = bool(beats) and beats[0][0] <= cycle and (standing or self._go())
             ctx.set(bus.rvalid, valid)
@@ -101,6 +117,13 @@ class MemoryModel:
         cycle, standing, response = 0, False, Response.OKAY
         waiting: dict[str, tuple[int, ...] | None] = {"aw": None, "w": None}
         while True:
+            if self.reset:
+                addresses.clear()
+                answers.clear()
+                standing, waiting, response = False, {"aw": None, "w": None}, Response.OKAY
+                ctx.set(bus.bvalid, 0)
+                await ctx.tick()
+                continue
             ctx.set(bus.awready, self._go())
             ctx.set(bus.wready, bool(addresses) and self._go())
             valid = bool(answers) and answers[0][0] <= cycle and (standing or self._go())

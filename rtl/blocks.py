@@ -42,12 +42,6 @@ def _mac_array(config: CoreConfig) -> "Component":
     )
 
 
-def _matrix_unit(config: CoreConfig) -> "Component":
-    from rtl.matrix_unit import MatrixUnit
-
-    return MatrixUnit(config=config)
-
-
 def _feeder(config: CoreConfig) -> "Component":
     from rtl.feeder import Feeder
 
@@ -67,37 +61,6 @@ def _product_unit(config: CoreConfig) -> "Component":
 
 
 def _quantizer(config: CoreConfig) -> "Component":
-    from golden.formats import QuantSpec, Rounding
-    from rtl.quantizer import Quantizer
-
-    return Quantizer(spec=QuantSpec(width_in=32, width_out=8, rounding=Rounding.STOCHASTIC))
-
-
-def _quantize_unit(config: CoreConfig) -> "Component":
-    from rtl.quantize_unit import QuantizeUnit
-
-    return QuantizeUnit(config=config)
-
-
-def _update_lane(config: CoreConfig) -> "Component":
-    from rtl.update_unit import UpdateLane
-
-    return UpdateLane()
-
-
-def _update_unit(config: CoreConfig) -> "Component":
-    from rtl.update_unit import UpdateUnit
-
-    return UpdateUnit(config=config)
-
-
-def _loss_unit(config: CoreConfig) -> "Component":
-    from rtl.loss_unit import LossUnit
-
-    return LossUnit(config=config)
-
-
-def _lane_quantizer(config: CoreConfig) -> "Component":
     from rtl.lane_quantizer import LaneQuantizer
 
     return LaneQuantizer()
@@ -116,9 +79,9 @@ def _vector_unit(config: CoreConfig) -> "Component":
 
 
 def _core(config: CoreConfig) -> "Component":
-    from rtl.core import Core
+    from rtl.training_core import TrainingCore
 
-    return Core(config=config)
+    return TrainingCore(config=config)
 
 
 def _fp32_add(config: CoreConfig) -> "Component":
@@ -174,17 +137,13 @@ BLOCKS: Mapping[str, Callable[[CoreConfig], "Component"]] = MappingProxyType(
         "multiplier": _multiplier,
         "pe": _pe,
         "mac_array": _mac_array,
-        "matrix_unit": _matrix_unit,
-        "quantizer": _quantizer,
-        "quantize_unit": _quantize_unit,
-        "update_lane": _update_lane,
-        "update_unit": _update_unit,
-        "loss_unit": _loss_unit,
         "feeder": _feeder,
         "product_addresses": _product_addresses,
         "product_unit": _product_unit,
-        "lane_quantizer": _lane_quantizer,
+        "quantizer": _quantizer,
         "vector_lane": _vector_lane,
+        # The lane's passes are what updates parameters: there is no other unit for it.
+        "update_unit": _vector_lane,
         "vector_unit": _vector_unit,
         "core": _core,
         "fp32_add": _fp32_add,

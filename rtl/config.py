@@ -25,12 +25,8 @@ class CoreConfig:
         Processing elements along the reduction and along the output channels, 1 to 32 each.
     accumulator_bits:
         Signed bits of a partial sum, 16 to 32. `largest_reduction` is what they hold safely.
-    accumulator_depth:
-        Partial sums a column keeps: the most rows of one MATMUL, 1 to 4,096.
-    tensor_depth:
-        Beats (of `columns` 32-bit values) of the tensor buffer: the longest QUANTIZE, 1 to 65,535.
     loss_classes:
-        Most classes of one LOSS, 2 to 1,024.
+        Most classes of a loss, 2 to 1,024.
     activation_bits:
         Signed bits of the array's moving operand: 8, or 9 for unsigned bytes beside signed ones.
     scratchpad_pages, scratchpad_page_bytes:
@@ -50,8 +46,6 @@ class CoreConfig:
     rows: int
     columns: int
     accumulator_bits: int = 32
-    accumulator_depth: int = 64
-    tensor_depth: int = 512
     loss_classes: int = 64
     activation_bits: int = 8
     scratchpad_pages: int = 4
@@ -65,8 +59,6 @@ class CoreConfig:
             "rows": (1, SIZE_MAX),
             "columns": (1, SIZE_MAX),
             "accumulator_bits": (16, 32),
-            "accumulator_depth": (1, 4096),
-            "tensor_depth": (1, 0xFFFF),
             "loss_classes": (2, 1024),
             "activation_bits": (8, 9),
             "scratchpad_pages": (2, 16),
@@ -112,8 +104,8 @@ class CoreConfig:
         """Largest K for which no sum of K products can overflow: K*127*127 <= 2**(bits-1) - 1
         (K*255*127 with unsigned activations).
 
-        The hardware does not check it, because a driver's zero padding counts in `rows * tiles`
-        but not in K. Beyond it the sum wraps.
+        The hardware does not check it, because zero rows of a last tile count in its tiles but not
+        in K. Beyond it the sum wraps.
         """
         return ((1 << (self.accumulator_bits - 1)) - 1) // self._largest_product
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rtl.fields import Field
 from rtl.instructions import Unit, Word
-from rtl.isa import Field
 
 __all__ = ["CONTROL_WORDS", "ControlWord", "End", "Fence", "Nop"]
 

@@ -5,8 +5,8 @@ from amaranth.lib import data, fifo, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.control_instructions import End, Fence, Nop
+from rtl.fields import Field
 from rtl.instructions import HEADER, SEMAPHORE_MAX, SEMAPHORES, WORD_BITS, Fault, Unit
-from rtl.isa import Field
 from rtl.unit_port import UnitPort
 
 __all__ = [

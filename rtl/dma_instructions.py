@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rtl.fields import Field
 from rtl.instructions import Unit, Word, payload
-from rtl.isa import Field
 
 __all__ = ["DMA_WORDS", "DmaWord", "Load", "Store"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from rtl.isa import Field
+from rtl.fields import Field
 
 __all__ = [
     "HEADER",

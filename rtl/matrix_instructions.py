@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rtl.fields import Field
 from rtl.instructions import Unit, Word, payload
-from rtl.isa import Field
 
 __all__ = [
     "MATRIX_WORDS",

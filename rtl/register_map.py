@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rtl.config import CoreConfig
+from rtl.fields import Field
 from rtl.instructions import Fault, Unit
-from rtl.isa import Field
 
 __all__ = [
     "ADDRESS_BITS",

@@ -1,4 +1,5 @@
-"""Verilog of a core and the files that go with it; the same bytes every time.
+"""Verilog of any component, and of a block with the files that go with it; the same bytes every
+time.
 
 Neither paths nor dates are written. Each kind of `rtl.hierarchy.SharedComponent` is one module.
 """
@@ -15,24 +16,12 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain, Const, Fragment, Value
 from amaranth.lib import wiring
 
+from rtl.block_waivers import waivers
 from rtl.blocks import make
 from rtl.config import CoreConfig
-from rtl.core import Core
 from rtl.hierarchy import Emission, SharedComponent
-from rtl.integration import file_list, fusesoc_core, port_map, waivers
 
-__all__ = ["convert", "convert_modules", "emit", "emit_block", "write"]
-
-
-def emit(config: CoreConfig) -> dict[str, str]:
-    """Text of every file by name: Verilog, file list, waivers, FuseSoC description, port map."""
-    return {
-        "eoq_core.v": _verilog(config),
-        "files.f": file_list(),
-        "eoq_core.vlt": waivers(),
-        "eoq_core.core": fusesoc_core(config),
-        "ports.md": port_map(config),
-    }
+__all__ = ["convert", "convert_modules", "emit_block", "write"]
 
 
 def emit_block(block: str, config: CoreConfig) -> dict[str, str]:
@@ -47,13 +36,13 @@ def emit_block(block: str, config: CoreConfig) -> dict[str, str]:
     top = component.module_name if isinstance(component, SharedComponent) else f"eoq_{block}"
     return {
         f"{top}.v": convert(component, top),
-        "files.f": file_list(top),
+        "files.f": f"{top}.vlt\n{top}.v\n",
         f"{top}.vlt": waivers(top),
     }
 
 
 def write(texts: Mapping[str, str], directory: Path) -> list[Path]:
-    """Write what `emit` gave into `directory`, made if need be; return the files.
+    """Write such texts into `directory`, made if need be; return the files.
 
     Each file appears whole or not at all.
 
@@ -83,10 +72,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _verilog(config: CoreConfig) -> str:
-    return convert(Core(config=config), "eoq_core")
 
 
 def convert(component: wiring.Component, name: str, *, separator: str = "__") -> str:
@@ -143,7 +128,7 @@ def _ports(component: wiring.Component, separator: str = "__") -> dict[str, Valu
 
 
 def _plain_names(text: str) -> str:
-    """`text` with hierarchical module names in plain identifiers: eoq_core_matrix_unit."""
+    """`text` with hierarchical module names in plain identifiers: eoq_core_controller."""
     dotted = re.compile(r"^(module|(?:  )*cell) \\([\w.]+)", re.MULTILINE)
     return dotted.sub(lambda match: f"{match[1]} \\{match[2].replace('.', '_')}", text)
 

@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from rtl import control_instructions, dma_instructions, matrix_instructions, vector_instructions
+from rtl.fields import Field
 from rtl.instructions import HEADER, SEMAPHORES, WORD_BITS, Fault, Unit, Word
-from rtl.isa import Field
 
 __all__ = ["markdown_table", "words_markdown"]
 

@@ -69,6 +69,9 @@ def rtl(
             raise click.MissingParameter(param_hint="--array", param_type="option")
         array = 1, 1
     rows, columns = array
+    if block == "core":
+        # It has files that no other block has.
+        block = None
     try:
         config = CoreConfig(rows=rows, columns=columns, **sizes)
     except ValueError as error:

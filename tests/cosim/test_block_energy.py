@@ -10,6 +10,8 @@ from golden.data import load
 from golden.errors import CheckError
 from golden.formats import QuantSpec, Rounding
 from golden.networks import load as load_network
+from golden.optimizer import WEIGHT, Rate, update
+from golden.training import learning_rate_shift
 from rtl.blocks import make
 from rtl.cell_library import CellLibrary
 from rtl.config import CoreConfig
@@ -60,8 +62,8 @@ def test_the_quantizer_s_workload_is_golden_s(step: Step) -> None:
     spec = QuantSpec(width_in=32, width_out=8, rounding=Rounding.STOCHASTIC)
     for load_ in workloads("quantizer", step).values():
         _, outputs = rtl_vectors(make("quantizer", CONFIG), load_.inputs)
-        x, shift, random = (load_.inputs[name] for name in ("x", "shift", "random"))
-        wanted = spec.apply(x, shift, random)
+        t, shift, random = (load_.inputs[name] for name in ("t", "shift", "random"))
+        wanted = spec.apply(t, shift, random)
         np.testing.assert_array_equal(signed(outputs["o"], 8)[2:], wanted[:-2])
 
 
@@ -116,8 +118,33 @@ def test_a_block_whose_gates_differ_is_told(
         block_energy(synthesis, CONFIG, mini, step)
 
 
+def test_the_lane_s_workload_is_golden_s_update(step: Step) -> None:
+    """What leaves the lane in its third, fourth, fifth and sixth pass of each tensor."""
+    load_ = workloads("vector_lane", step)["update"]
+    _, outputs = rtl_vectors(make("vector_lane", CONFIG), load_.inputs)
+    codes = signed(outputs["o"], 8)
+    taken = load_.inputs["x_take"].copy()
+    taken[: load_.settle] = 0
+    begins = np.flatnonzero(np.diff(taken, prepend=0) == 1)
+    beats = np.flatnonzero(np.diff(taken, append=0) == -1) + 1 - begins
+    # A beat that is taken in a cycle is in step 8 nine cycles later.
+    made = [codes[k + 9 : k + 9 + n] for k, n in zip(begins, beats, strict=True)]
+    assert len(made) % 6 == 0
+    assert sum(beats[::6]) == load_.operations
+    known = {(u.parameter[:: CONFIG.columns][: beats[0]].tobytes()): u for u in step.updates}
+    for first in range(0, len(made), 6):
+        parameter = load_.inputs["x"][begins[first] : begins[first] + beats[first]]
+        tensor = known[parameter.astype(step.updates[0].parameter.dtype).tobytes()]
+        rate = Rate(k=learning_rate_shift(16))
+        p, v, u = update(tensor.parameter, tensor.momentum, tensor.gradient, rate, WEIGHT,
+                         key=tensor.key)  # fmt: skip
+        for place, values in ((3, u), (4, p), (5, v)):
+            wanted = values[:: CONFIG.columns][: beats[first]]
+            np.testing.assert_array_equal(made[first + place], wanted)
+
+
 @pytest.mark.slow
-def test_the_update_lane_s_gates_are_the_rtl(step: Step, mini: CellLibrary) -> None:
-    synthesis = synthesize("update_lane", CONFIG, mini)
+def test_the_lane_s_gates_are_the_rtl(step: Step, mini: CellLibrary) -> None:
+    synthesis = synthesize("vector_lane", CONFIG, mini)
     found = block_energy(synthesis, CONFIG, mini, step, cycles=60)
     assert [each.phase for each in found] == ["update", "noise"]

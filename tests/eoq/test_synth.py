@@ -76,7 +76,8 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: 
 
 def test_the_blocks_are_listed(tmp_path: Path) -> None:
     done = eoq("--block", "list", folder=tmp_path)
-    assert {"pe", "mac_array", "quantizer", "update_unit", "core"} <= set(done.stdout.split())
+    names = {"pe", "mac_array", "quantizer", "update_unit", "vector_unit", "core"}
+    assert names <= set(done.stdout.split())
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Proof, for every operand, shift and random number, that `Quantizer` computes `QuantSpec`.
+"""Proof, for every operand, shift and random number, that both quantisers compute `QuantSpec`.
 
 `golden.formats.rounding_shift` and `saturate` are written down again below, line by line in wide
 arithmetic; Yosys' SAT solver is asked for inputs on which the hardware differs.
@@ -15,7 +15,8 @@ from amaranth.hdl import Assert, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import Component, In
 
 from golden.formats import LEFT_SHIFT_MAX, RANDOM_BITS, QuantSpec, Rounding
-from rtl import quantizer
+from rtl import lane_quantizer, quantizer
+from rtl.lane_quantizer import LaneQuantizer
 from rtl.quantizer import Quantizer
 
 PROVE = """
@@ -72,9 +73,37 @@ class Proof(Component):
         return m
 
 
-def prove(spec: QuantSpec, folder: Path) -> subprocess.CompletedProcess[str]:
+class LaneProof(Component):
+    """The core's quantiser of one lane: right shifts only, the same for operands under way, and the
+    random number a cycle behind the operand."""
+
+    t: In(signed(32))
+    shift: In(6)
+    random: In(RANDOM_BITS)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = LaneQuantizer()
+        kept = Signal(signed(32), reset_less=True)
+        two = Signal(signed(8), reset_less=True)
+        before = Signal(6, reset_less=True)
+        m.d.sync += [
+            kept.eq(self.t),
+            before.eq(self.shift),
+            two.eq(golden_result(kept, before, self.random, 8)),
+        ]
+        m.d.comb += [
+            dut.t.eq(self.t),
+            dut.shift.eq(self.shift),
+            dut.random.eq(self.random),
+            Assert(two == dut.o),
+        ]
+        return m
+
+
+def prove(proof: Component, folder: Path) -> subprocess.CompletedProcess[str]:
     path = folder / "proof.il"
-    path.write_text(rtlil.convert(Proof(spec), emit_src=False))
+    path.write_text(rtlil.convert(proof, emit_src=False))
     return subprocess.run(
         [sys.executable, "-c", PROVE, str(path)], capture_output=True, text=True, check=False
     )
@@ -85,13 +114,26 @@ def prove(spec: QuantSpec, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_hardware_is_the_specification(
     width_in: int, width_out: int, rounding: Rounding, tmp_path: Path
 ) -> None:
-    done = prove(QuantSpec(width_in, width_out, rounding), tmp_path)
+    done = prove(Proof(QuantSpec(width_in, width_out, rounding)), tmp_path)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "no model found: SUCCESS" in done.stdout
 
 
+def test_the_lane_is_the_specification(tmp_path: Path) -> None:
+    done = prove(LaneProof(), tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "no model found: SUCCESS" in done.stdout
+
+
+def test_a_lane_that_saturates_late_is_refuted(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(lane_quantizer, "_KEPT", lane_quantizer._KEPT - 1)
+    done = prove(LaneProof(), tmp_path)
+    assert done.returncode != 0
+    assert "model found: FAIL" in done.stdout
+
+
 def test_a_wrong_constant_is_refuted(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(quantizer, "ROUND_HALF", 0x7FFF)
-    done = prove(QuantSpec(32, 8), tmp_path)
+    done = prove(Proof(QuantSpec(32, 8)), tmp_path)
     assert done.returncode != 0
     assert "model found: FAIL" in done.stdout

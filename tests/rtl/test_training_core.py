@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import ClockDomain, Module, Mux, Signal, unsigned
 from amaranth.lib import memory
 from amaranth.sim import Simulator
 
@@ -80,6 +80,7 @@ class Bench:
         self.core = TrainingCore(config=config)
         self.memory = MemoryModel(SIZE, seed=seed, stall=stall, latency=5)
         self.memory.data[: len(contents)] = contents
+        self.domain = ClockDomain("sync")
 
     def put(self, words: list[Word], address: int = PROGRAM) -> None:
         for k, word in enumerate(words):
@@ -87,7 +88,10 @@ class Bench:
             self.memory.data[place : place + 16] = word.pack().to_bytes(16, "little")
 
     def run(self, software: Any) -> None:
-        simulator = Simulator(self.core)
+        top = Module()
+        top.domains.sync = self.domain
+        top.submodules.core = self.core
+        simulator = Simulator(top)
         simulator.add_clock(1e-8)
         bus = self.core.m_axi
 
@@ -104,6 +108,14 @@ class Bench:
         simulator.add_testbench(writes, background=True)
         simulator.add_testbench(main)
         simulator.run()
+
+    async def reset(self, ctx: Any) -> None:
+        """Reset the core and what hangs on its bus, for a cycle."""
+        self.memory.reset = True
+        ctx.set(self.domain.rst, 1)
+        await ctx.tick()
+        ctx.set(self.domain.rst, 0)
+        self.memory.reset = False
 
     async def start(self, bus: LiteManager, words: int, address: int = PROGRAM) -> None:
         for name, value in (
@@ -199,6 +211,34 @@ def test_a_stop_in_the_middle_leaves_a_core_that_works() -> None:
         assert (await bench.end(ctx, bus))["done"]
 
     bench.run(software)
+    got = np.frombuffer(bytes(bench.memory.data), np.int8)[TARGET : TARGET + codes.size]
+    assert (got.reshape(codes.shape) == codes).all()
+
+
+def test_a_reset_in_the_middle_leaves_nothing_behind() -> None:
+    config = CoreConfig(rows=2, columns=2, scratchpad_page_bytes=1024, results_page_depth=64)
+    program, before, codes = layer(config, np.random.default_rng(9))
+    bench = Bench(config, before, stall=0.2, seed=4)
+    bench.put(program)
+    cycles = []
+
+    async def software(ctx: Any, bus: LiteManager) -> None:
+        for stop in (1, 30, 90, 151, 263, 400, 577, 700, None):
+            bench.memory.data[TARGET : TARGET + codes.size] = bytes(codes.size)
+            await bench.start(bus, len(program))
+            if stop is None:
+                break
+            await ctx.tick().repeat(stop)
+            await bench.reset(ctx)
+            # Registers are as they were at first: no program, nothing pending, nothing counted.
+            for name in ("status", "interrupt_pending", "interrupt_enable", "cycles_low"):
+                assert await bus.read(REGISTERS[name].address) == (0, Response.OKAY)
+        assert await bench.end(ctx, bus) == {"running": 0, "done": 1, "fault": 0, "fault_unit": 0}
+        cycles.append((await bus.read(REGISTERS["cycles_low"].address))[0])
+
+    bench.run(software)
+    assert cycles[0] > 700
+    assert bench.memory.outstanding == 0
     got = np.frombuffer(bytes(bench.memory.data), np.int8)[TARGET : TARGET + codes.size]
     assert (got.reshape(codes.shape) == codes).all()
 
