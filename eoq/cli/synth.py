@@ -12,7 +12,7 @@ from eoq.progress import Progress
 
 __all__ = ["synth"]
 
-_USUAL = ("pe", "mac_array", "quantizer", "vector_unit", "core")
+_USUAL = ("pe", "mac_array", "quantizer", "update_unit", "vector_unit", "core")
 
 
 @click.command(

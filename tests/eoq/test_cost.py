@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 import eoq
+from cosim.core_fit import fit_core
+from golden.initialization import build
+from golden.networks import load
+from golden.schemes import EOQ
+from hwmodel.lowering.program import compile_step
 
 HEAVY = {"amaranth", "cocotb", "matplotlib", "numba", "onnx", "sklearn", "pandas", "scipy", "torch"}
 
@@ -176,3 +181,35 @@ def test_a_design_from_a_file(tmp_path):
     people = run("resnet8", "--hardware", str(path))
     assert "scratchpad" in people.stdout
     assert "ms" in people.stdout
+
+
+def test_exact_cycles_are_those_of_the_core_s_program():
+    done = run("mlp", "--batch", "4", "--array", "4x4", "--exact-cycles", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    ours, *others = json.loads(done.stdout)
+    assert all("exact_cycles" not in one for one in others)
+    exact = ours["exact_cycles"]
+    # `eoq cosim --network mlp --array 4x4 --batch 4` counts the same on the RTL.
+    model = build(EOQ.rewrite(load("mlp")), seed=0)
+    program = compile_step(model, fit_core(model, (4, 4), 4), 4)
+    assert exact["cycles"] == program.times().cycles
+    assert exact["words"] == len(program.words)
+    assert ours["cycles"] == pytest.approx(exact["cycles"], rel=0.05)
+    shown = run("mlp", "--batch", "4", "--array", "4x4", "--scheme", "eoq", "--exact-cycles")
+    assert f"takes {exact['cycles']:,} cycles" in " ".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet50"], "--exact-cycles requires a network whose weights and momentum fit 16777216"),
+        (["mlp", "--csv"], "--exact-cycles requires --json or the printed table, not --csv"),
+        (["mlp", "--scheme", "wageubn"], "--exact-cycles requires the scheme eoq"),
+        (["mobilenetv2"], "layer 'block1.depthwise.conv': the core convolves with groups 1 and"),
+    ],
+)
+def test_what_has_no_exact_cycles_is_one_line(arguments, message):
+    done = run(*arguments, "--exact-cycles")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"eoq: {message}")
+    assert done.stderr.count("\n") == 1
