@@ -36,7 +36,7 @@ def gates(text: str, top: str, library: CellLibrary) -> GateNetlist:
     return flatten(synthesize_verilog(top, text, top, library))
 
 
-@pytest.mark.parametrize("block", ["pe", "quantizer", "lane_quantizer", "feeder"])
+@pytest.mark.parametrize("block", ["pe", "quantizer", "feeder"])
 def test_every_toggle_is_icarus_s(block: str, mini: CellLibrary) -> None:
     netlist = flatten(synthesize(block, CONFIG, mini))
     component = make(block, CONFIG)
