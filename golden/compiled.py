@@ -7,11 +7,13 @@ Results have the narrowest type that holds them: int8 for codes, int32 for what 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import loops
+from golden import loops, product_loops
 from golden.acceleration import over_channels
 from golden.deferred import add_scalar, join, mask, quantize, rectify, rows, scale, shaped
 from golden.formats import Integers
+from golden.im2col import Windows
 from golden.randomness import weight_index
+from golden.torch_functions import Functions
 from golden.values import Value
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "alignment",
     "collapse",
     "collect",
+    "convolve",
+    "correlate",
     "dot",
     "gather",
     "join",
@@ -144,20 +148,65 @@ def _numbers(parameter: Integers) -> NDArray[np.int32]:
     return weight_index(parameter.shape).reshape(-1)
 
 
+def _bytes(planes: NDArray, rows: NDArray) -> tuple[NDArray, NDArray, int]:
+    """What `gather` moves: planes (samples, height, width * channels), rows of runs, channels.
+
+    Bytes are moved eight at a time where they come so.
+    """
+    samples, height, width, channels = planes.shape
+    if channels % 8 == 0:
+        channels //= 8
+        planes, rows = planes.view(np.int64), rows.view(np.int64)
+    return (
+        planes.reshape(samples, height, width * channels),
+        rows.reshape(*rows.shape[:4], -1),
+        channels,
+    )
+
+
 def gather(
     planes: NDArray, rows: NDArray, stride: tuple[int, int], dilation: tuple[int, int],
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
     """Fill (samples, y, x, taps, taps, channels) from (samples, height, width, channels)."""
-    samples, height, width, channels = planes.shape
-    # Bytes are moved eight at a time where they come so.
-    if channels % 8 == 0:
-        channels //= 8
-        planes, rows = planes.view(np.int64), rows.view(np.int64)
-    loops.gather(
-        planes.reshape(samples, height, width * channels), stride, dilation, offset,
-        channels, rows.reshape(*rows.shape[:4], -1),
+    source, target, channels = _bytes(planes, rows)
+    loops.gather(source, stride, dilation, offset, channels, target)
+
+
+def convolve(
+    functions: Functions, planes: NDArray, windows: Windows, weights: NDArray, part: NDArray,
+    out: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Windows of planes (samples, height, width, in) times weights (k, n), into (rows, n).
+
+    `part` is (samples, y, x, taps, taps, in): room for the windows of a block of samples.
+    """
+    source, target, channels = _bytes(planes, part)
+    transposed = not weights.flags.c_contiguous
+    status = product_loops.convolve(
+        functions, source, (windows.stride, windows.dilation, windows.offset, channels),
+        not windows.is_identity, weights.T if transposed else weights, transposed, len(part),
+        target, out,
     )  # fmt: skip
+    _check(status)
+
+
+def correlate(
+    functions: Functions, planes: NDArray, windows: Windows, errors: NDArray, part: NDArray,
+    out: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Errors (rows, n) times windows, summed over the rows, into (n, k); `part` as above."""
+    source, target, channels = _bytes(planes, part)
+    status = product_loops.correlate(
+        functions, source, (windows.stride, windows.dilation, windows.offset, channels),
+        not windows.is_identity, errors, len(part), target, out,
+    )  # fmt: skip
+    _check(status)
+
+
+def _check(status: int) -> None:
+    if status:
+        raise RuntimeError("PyTorch's int8 product failed")
 
 
 def spread(

@@ -1,14 +1,16 @@
 """Integer convolution: its three products, each by blocks of samples whose windows fit a cache."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.acceleration import scratch
+from golden.acceleration import compiled, scratch
 from golden.formats import Integers
 from golden.gradients import Learned
 from golden.im2col import Windows
 from golden.layers import ProductLayer
-from golden.matmul import check_reduction, matmul
+from golden.matmul import check_reduction, int8_functions, matmul
 from golden.network import Convolution
 from golden.values import Value, channels_last
 
@@ -95,6 +97,11 @@ def _convolve(planes: NDArray, windows: Windows, weights: NDArray) -> NDArray[np
     """Windows of (samples, height, width, in) times (taps * in, out): (samples, y, x, out)."""
     samples, block = len(planes), _samples(windows, weights.shape[0])
     product = np.empty((windows.rows(samples), weights.shape[1]), dtype=np.int32)
+    check_reduction(len(weights))
+    loops, functions = compiled(product.size), int8_functions(product.size * len(weights))
+    if loops and functions:
+        loops.convolve(functions, planes, windows, weights, _part(planes, windows, block), product)
+        return product.reshape(samples, *windows.positions, -1)
 
     for first in range(0, samples, block):
         last = min(first + block, samples)
@@ -112,11 +119,22 @@ def _correlate(errors: NDArray, planes: NDArray, windows: Windows) -> NDArray[np
 
     block = _samples(windows, columns)
     total = np.zeros((outputs, columns), dtype=np.int32)
+    loops, functions = compiled(errors.size), int8_functions(errors.size * columns)
+    if loops and functions:
+        rows = errors.reshape(-1, outputs)
+        loops.correlate(functions, planes, windows, rows, _part(planes, windows, block), total)
+        return total
     for first in range(0, samples, block):
         last = min(first + block, samples)
         part = windows.gather(planes[first:last], scratch((windows.rows(last - first), columns)))
         total += matmul(errors[first:last].reshape(-1, outputs).T, part)
     return total
+
+
+def _part(planes: NDArray, windows: Windows, block: int) -> NDArray[np.int8]:
+    """Room for the windows of so many samples: (samples, y, x, taps, taps, in)."""
+    shape = (min(block, len(planes)), *windows.positions, *windows.kernel, planes.shape[-1])
+    return scratch((1, math.prod(shape))).reshape(shape)
 
 
 def _samples(windows: Windows, columns: int) -> int:

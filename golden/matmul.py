@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from golden.acceleration import chosen
 from golden.errors import InputError
+from golden.torch_functions import Functions, torch_functions
 
 __all__ = [
     "EXACT_REDUCTION",
@@ -22,6 +23,7 @@ __all__ = [
     "MAX_REDUCTION",
     "check_reduction",
     "float32_product",
+    "int8_functions",
     "int8_product",
     "matmul",
 ]
@@ -94,13 +96,9 @@ def int8_product() -> _Product | None:
         import torch
     except ImportError:
         return None
-    local = threading.local()
 
     def product(a: NDArray, b: NDArray, result: NDArray[np.int32]) -> None:
-        if torch.get_num_threads() != 1 or not hasattr(local, "limited"):
-            # Work is split over threads in larger parts than one product; each sets its own.
-            torch.set_num_threads(1)
-            local.limited = True
+        _on_one_thread()
         left, right, out = (torch.from_numpy(_as_row(array)) for array in (a, b, result))
         torch._int_mm(left, right, out=out)
 
@@ -113,6 +111,29 @@ def int8_product() -> _Product | None:
     except (AttributeError, RuntimeError):
         return None
     return product
+
+
+_local = threading.local()
+
+
+def _on_one_thread() -> None:
+    """Keep PyTorch's product to this thread: work is split over threads in larger parts."""
+    import torch
+
+    if torch.get_num_threads() != 1 or not hasattr(_local, "limited"):
+        torch.set_num_threads(1)
+        _local.limited = True
+
+
+def int8_functions(products: int) -> Functions | None:
+    """The same path for compiled loops on this thread; None where another is taken.
+
+    `products` are how many there are to do.
+    """
+    if _path.after(products) is float32_product or not (functions := torch_functions()):
+        return None
+    _on_one_thread()
+    return functions
 
 
 def _as_row(array: NDArray) -> NDArray:

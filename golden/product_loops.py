@@ -1,0 +1,125 @@
+"""Convolution's products in compiled loops: windows gathered and multiplied without Python.
+
+The multiplication is PyTorch's, called by address (`golden.torch_functions`), so that threads which
+work on samples of their own do not wait for each other between one block of them and the next.
+Nothing but `golden.compiled` imports this file.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from golden.loops import gather
+
+__all__ = ["convolve", "correlate"]
+
+_compile = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@intrinsic
+def _call(context, address, arguments):
+    """Status of the C function at an address, for arguments that are 64-bit integers."""
+    signature = types.int32(types.int64, types.UniTuple(types.int64, len(arguments)))
+
+    def generate(context, builder, signature, operands):
+        word = ir.IntType(64)
+        count = len(signature.args[1])
+        values = [builder.extract_value(operands[1], place) for place in range(count)]
+        kind = ir.FunctionType(ir.IntType(32), [word] * count).as_pointer()
+        return builder.call(builder.inttoptr(operands[0], kind), values)
+
+    return signature, generate
+
+
+@_compile
+def _matrix(functions, data, rows, columns, transposed, kind, numbers):
+    """Make a matrix in numbers[0]; `transposed`: memory has its columns one after the other.
+
+    A matrix of one row has its own length between rows: PyTorch takes a 1 there for a column's.
+    """
+    numbers[1] = rows
+    numbers[2] = columns
+    numbers[3] = 1 if transposed and rows > 1 else columns
+    numbers[4] = rows if transposed and rows > 1 else 1
+    at = numbers.ctypes.data
+    return _call(
+        functions[0], (data, 2, at + 8, at + 24, 0, kind, 0, -1, at)
+    )  # fmt: skip
+
+
+@_compile
+def _multiply(functions, a, b, out):
+    """out = a @ b, each (address, rows, columns, transposed): the status, 0 if it was done."""
+    numbers = np.empty((3, 5), np.int64)
+    status = _matrix(functions, a[0], a[1], a[2], a[3], functions[3], numbers[0])
+    status |= _matrix(functions, b[0], b[1], b[2], b[3], functions[3], numbers[1])
+    status |= _matrix(functions, out[0], out[1], out[2], False, functions[4], numbers[2])
+    if status == 0:
+        status |= _call(functions[2], (numbers[2, 0], numbers[0, 0], numbers[1, 0]))
+        for place in range(3):
+            status |= _call(functions[1], (numbers[place, 0],))
+    return status
+
+
+@_compile
+def convolve(functions, planes, windows, moves, weights, transposed, block, part, out):
+    """Windows of planes times weights; `windows`: stride, dilation, offset, channels of `gather`.
+
+    `part` is (block, y, x, taps tall, run): where so many samples' windows are put, unless they are
+    the planes themselves (`moves` is false). `weights` is (k, n), or (n, k) if `transposed`.
+    """
+    size = part.itemsize
+    each = part[0].size // (part.shape[1] * part.shape[2]) * size
+    positions = part.shape[1] * part.shape[2]
+    outputs = out.shape[1]
+    status = 0
+    for first in range(0, planes.shape[0], block):
+        last = min(first + block, planes.shape[0])
+        if moves:
+            gather(
+                planes[first:last], windows[0], windows[1], windows[2], windows[3],
+                part[: last - first],
+            )  # fmt: skip
+            data = part.ctypes.data
+        else:
+            data = planes.ctypes.data + first * positions * each
+        rows = (last - first) * positions
+        status |= _multiply(
+            functions,
+            (data, rows, each, False),
+            (weights.ctypes.data, each, outputs, transposed),
+            (out.ctypes.data + first * positions * outputs * 4, rows, outputs, False),
+        )
+    return status
+
+
+@_compile
+def correlate(functions, planes, windows, moves, errors, block, part, out):
+    """Errors (rows, outputs) times windows, summed over the rows: (outputs, k)."""
+    size = part.itemsize
+    positions = part.shape[1] * part.shape[2]
+    each = part[0].size // positions * size
+    outputs = errors.shape[1]
+    partial = np.empty_like(out)
+    status = 0
+    out[:] = 0
+    for first in range(0, planes.shape[0], block):
+        last = min(first + block, planes.shape[0])
+        if moves:
+            gather(
+                planes[first:last], windows[0], windows[1], windows[2], windows[3],
+                part[: last - first],
+            )  # fmt: skip
+            data = part.ctypes.data
+        else:
+            data = planes.ctypes.data + first * positions * each
+        rows = (last - first) * positions
+        status |= _multiply(
+            functions,
+            (errors.ctypes.data + first * positions * outputs, outputs, rows, True),
+            (data, rows, each, False),
+            (partial.ctypes.data, outputs, each, False),
+        )
+        out += partial
+    return status
