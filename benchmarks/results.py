@@ -23,7 +23,7 @@ from pathlib import Path
 from row_table import read, write
 
 # One thread a process: results do not depend on it, and two rows at a time fill two cores.
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "EOQ_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 TABLE = Path(__file__).parent.parent / "docs" / "results.csv"

@@ -1,19 +1,21 @@
 """Speed of EOQ's integer training step against PyTorch's float32 one, and of its matrix products.
 
-    python benchmarks/training_speed.py [--threads 2] [--rounds 10] [--clock cpu]
+    python benchmarks/training_speed.py [--threads 2] [--rounds 20] [--clock cpu]
 
-Each line is the least time of several rounds in which both sides take turns, so that other work on
-the machine disturbs them alike. PyTorch runs the same network with batch normalisation: forward,
-cross entropy, backward, SGD with momentum, in whichever memory order is faster. On a busy machine
-read the processor's clock, with one thread: PyTorch's threads wait for each other actively.
-Requires PyTorch.
+Both sides have the same number of threads and take turns, so that other work on the machine
+disturbs them alike; each line gives the least time and the median of several rounds. PyTorch runs
+the same network with batch normalisation: forward, cross entropy, backward, SGD with momentum, in
+whichever memory order is faster. On a busy machine read the processor's clock, with one thread:
+PyTorch's threads wait for each other actively. Requires PyTorch.
 """
 
 import argparse
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 # Before NumPy reads it: the products are compared on one thread each.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -54,17 +56,32 @@ Run = Callable[[], object]
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def take_turns(runs: list[Run], rounds: int, clock: Callable[[], float]) -> list[float]:
-    """Least milliseconds of each."""
+PAUSE = 0.05
+"""Seconds before each turn: OpenMP's threads still spin a while after PyTorch's, and would take the
+processor from whoever is next."""
+
+
+class Time(NamedTuple):
+    """Milliseconds."""
+
+    least: float
+    median: float
+
+
+def take_turns(
+    runs: list[Run], rounds: int, clock: Callable[[], float], pause: float = 0.0
+) -> list[Time]:
+    """Return the times of each."""
     for run in runs:
         run()
-    least = [math.inf] * len(runs)
+    found: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
-        for number, run in enumerate(runs):
+        for times, run in zip(found, runs, strict=True):
+            time.sleep(pause)
             start = clock()
             run()
-            least[number] = min(least[number], 1000 * (clock() - start))
-    return least
+            times.append(1000 * (clock() - start))
+    return [Time(min(times), statistics.median(times)) for times in found]
 
 
 class Block(nn.Module):
@@ -138,7 +155,11 @@ def eoq_step(name: str, shape: tuple[int, int, int], batch: int) -> Run:
 def steps(count: int, rounds: int, clock: Callable[[], float]) -> None:
     """Print a line for each of `STEPS`."""
     print(f"One training step, ms, {count} thread(s) each")
-    print(f"{'network':10} {'image':>10} {'batch':>5} {'EOQ':>8} {'PyTorch':>8} {'ratio':>6}")
+    print(f"{'':27} {'least':^24} {'median':^24}")
+    print(
+        f"{'network':10} {'image':>10} {'batch':>5}"
+        + 2 * f" {'EOQ':>8} {'PyTorch':>8} {'ratio':>6}"
+    )
     with threads(count):
         for name, shape, batch in STEPS:
             ours, *theirs = take_turns(
@@ -149,9 +170,13 @@ def steps(count: int, rounds: int, clock: Callable[[], float]) -> None:
                 ],
                 rounds,
                 clock,
+                PAUSE,
             )
-            print(f"{name:10} {'x'.join(map(str, shape)):>10} {batch:5} {ours:8.1f} "
-                  f"{min(theirs):8.1f} {ours / min(theirs):6.2f}")  # fmt: skip
+            best = Time(min(t.least for t in theirs), min(t.median for t in theirs))
+            print(f"{name:10} {'x'.join(map(str, shape)):>10} {batch:5}" + "".join(
+                f" {own:8.1f} {other:8.1f} {own / other:6.2f}"
+                for own, other in zip(ours, best, strict=True)
+            ))  # fmt: skip
 
 
 def matrix_products(rounds: int, clock: Callable[[], float]) -> None:
@@ -168,7 +193,7 @@ def matrix_products(rounds: int, clock: Callable[[], float]) -> None:
         a, b = (rng.integers(-127, 128, s).astype(np.int8) for s in ((m, k), (k, n)))
         wide = a.astype(np.float32), b.astype(np.float32)
         result, other = np.empty((2, m, n), dtype=np.int32)
-        ours, blas, fallback = take_turns(
+        turns = take_turns(
             [
                 lambda a=a, b=b, out=result: fast(a, b, out),
                 lambda wide=wide: wide[0] @ wide[1],
@@ -177,6 +202,7 @@ def matrix_products(rounds: int, clock: Callable[[], float]) -> None:
             3 * rounds,
             clock,
         )
+        ours, blas, fallback = (times.least for times in turns)
         assert (result == other).all()  # noqa: S101
         ratios.append(blas / ours)
         print(f"{name:30} {ours:7.3f} {blas:8.3f} {fallback:8.3f} {ratios[-1]:8.1f}")
@@ -188,7 +214,7 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     options = parser.parse_args()
     clock = CLOCKS[options.clock]

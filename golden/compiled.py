@@ -25,8 +25,10 @@ __all__ = [
     "convolve",
     "correlate",
     "dot",
+    "flipped",
     "gather",
     "join",
+    "kernels_last",
     "largest",
     "mask",
     "quantize",
@@ -82,6 +84,22 @@ def add_bias(value: Value, bias: Integers, exponent: int, limit: int) -> Value:
     magnitude = _each(flat)
     loops.add_channels(flat, bias, (exponent, value.exponent), limit, out, magnitude)
     return Value(shaped(out, value.shape), value.exponent, value.is_codes, magnitude)
+
+
+def kernels_last(values: Integers) -> NDArray[np.int8]:
+    """(out, in, height, width) to (out, height, width, in)."""
+    outputs, inputs, *kernel = values.shape
+    out = np.empty((outputs, *kernel, inputs), dtype=np.int8)
+    loops.kernels_last(values, out)
+    return out
+
+
+def flipped(weights: NDArray, rows: NDArray, columns: NDArray) -> NDArray[np.int8]:
+    """(out, height, width, in) to (taps, taps, out, in), by the taps' rows and columns."""
+    outputs, _, _, inputs = weights.shape
+    out = np.empty((len(rows), len(columns), outputs, inputs), dtype=np.int8)
+    loops.flipped(weights, rows, columns, out)
+    return out
 
 
 def alignment(exponent: _Wide, other: Integers | int, magnitude: _Wide) -> tuple[_Wide, int]:

@@ -39,7 +39,9 @@ class ConvolutionLayer(ProductLayer):
 
     def _weights(self) -> list[NDArray[np.int8]]:
         """Each group's weights, (out/groups, height, width, in/groups)."""
-        last = channels_last(self.weight.values.astype(np.int8))
+        values = self.weight.values
+        loops = compiled(values.size)
+        last = loops.kernels_last(values) if loops else channels_last(values.astype(np.int8))
         return np.split(last, self._operator.groups) if self._operator.groups > 1 else [last]
 
     def _groups(self, planes: NDArray) -> list[NDArray[np.int8]]:
@@ -72,9 +74,7 @@ class ConvolutionLayer(ProductLayer):
             _convolve(
                 errors,
                 phase.windows,
-                np.ascontiguousarray(
-                    weights[:, phase.taps[0][:, None], phase.taps[1]].transpose(1, 2, 0, 3)
-                ).reshape(-1, channels),
+                _flipped(weights, phase.taps),
             )
             for phase in phases
         )
@@ -91,6 +91,16 @@ class ConvolutionLayer(ProductLayer):
         products = [_correlate(errors, planes, self._geometry) for errors, planes in pairs]
         taps = np.concatenate(products).reshape(outputs, *kernel, -1)
         return np.ascontiguousarray(taps.transpose(0, 3, 1, 2))
+
+
+def _flipped(weights: NDArray, taps: tuple[NDArray, NDArray]) -> NDArray[np.int8]:
+    """One phase's taps of (out, height, width, in): (taps * out, in)."""
+    loops = compiled(weights.size)
+    if loops:
+        picked: NDArray[np.int8] = loops.flipped(weights, *taps)
+    else:
+        picked = weights[:, taps[0][:, None], taps[1]].transpose(1, 2, 0, 3)
+    return np.ascontiguousarray(picked).reshape(-1, weights.shape[-1])
 
 
 def _convolve(planes: NDArray, windows: Windows, weights: NDArray) -> NDArray[np.int32]:

@@ -6,7 +6,6 @@ join) is one pass over each sample in compiled loops, as it is in the hardware's
 takes the pass and stores codes. Only `golden.compiled` imports this file.
 """
 
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -57,9 +56,13 @@ class _Deferred(Value):
 
     work: _Pass
 
-    @cached_property
+    @property
     def _done(self) -> Value:
-        return _run(self.work)
+        # Not `functools.cached_property`, which before Python 3.12 locks out all other threads.
+        done: Value | None = self.__dict__.get("done")
+        if done is None:
+            done = self.__dict__["done"] = _run(self.work)
+        return done
 
     @property
     def integers(self) -> Integers:
@@ -120,7 +123,7 @@ def _run(work: _Pass, zero_exponent: int | None = None) -> Value:
 
 def _work(value: Value) -> _Pass:
     """What makes a tensor, if nobody has asked for it yet."""
-    if isinstance(value, _Deferred) and "_done" not in value.__dict__:
+    if isinstance(value, _Deferred) and "done" not in value.__dict__:
         return value.work
     return _Pass(value)
 

@@ -21,7 +21,9 @@ __all__ = [
     "collapse",
     "collect",
     "dot",
+    "flipped",
     "gather",
+    "kernels_last",
     "largest",
     "quantize_gradient",
     "spread",
@@ -30,6 +32,10 @@ __all__ = [
 ]
 
 _compile = njit(nogil=True, cache=True, error_model="numpy")
+
+_compile_short = njit(cache=True, error_model="numpy")
+"""For loops over what is small in any network: to let other threads in meanwhile, and wait for them
+afterwards, takes longer than the work."""
 
 _INDEX_MASK = np.uint32(MAX_INDEX - 1)
 
@@ -92,7 +98,7 @@ def largest(values, magnitude):
         magnitude[n] = _largest(values[n])
 
 
-@_compile
+@_compile_short
 def quantize_gradient(values, index, shift, key, codes):
     """`golden.gradients.quantize_gradient` on a vector of up to 48 bits, numbered by `index`."""
     for i in range(values.size):
@@ -281,7 +287,28 @@ def apply(
                 to[i] = row[i]
 
 
-@_compile
+@_compile_short
+def kernels_last(values, out):
+    """(out, in, height, width) to 8 bits, (out, height, width, in)."""
+    outputs, inputs, tall, wide = values.shape
+    for o in range(outputs):
+        for y in range(tall):
+            for x in range(wide):
+                for i in range(inputs):
+                    out[o, y, x, i] = values[o, i, y, x]
+
+
+@_compile_short
+def flipped(weights, rows, columns, out):
+    """(out, height, width, in) to (taps, taps, out, in), by the taps' rows and columns."""
+    for y in range(rows.size):
+        for x in range(columns.size):
+            for o in range(weights.shape[0]):
+                for i in range(weights.shape[3]):
+                    out[y, x, o, i] = weights[o, rows[y], columns[x], i]
+
+
+@_compile_short
 def alignment(exponent, other, magnitude, shift):
     """`golden.gradients.align_errors`: fill in the right shifts; return the common exponent."""
     common = np.int64(0)
@@ -297,7 +324,7 @@ def alignment(exponent, other, magnitude, shift):
     return common
 
 
-@_compile
+@_compile_short
 def collect(sums, exponent):
     """`golden.gradients.sum_samples` of scalars: the total and its exponent."""
     common = np.int64(0)
@@ -377,7 +404,7 @@ def dot(a, b, out):
         out[n] = total
 
 
-@_compile
+@_compile_short
 def update(
     parameter, momentum, gradient, index, applied, handed, decay, limit, momentum_limit, key,
     new_parameter, new_momentum, step,

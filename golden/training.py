@@ -95,7 +95,8 @@ class Model:
         self.network = network
         self.layers = {layer.name: layer for layer in layers}
         self.state = first_state(seed)
-        self._elements = sum(math.prod(layer.shape) for layer in network)
+        sizes = [math.prod(layer.shape) for layer in network]
+        self._elements = sum(sizes) // max(len(sizes), 1)
         self._largest_batch = largest_batch(network)
         self._numbers = {name: number for number, name in enumerate(self.layers)}
         consumers = network.consumers()
@@ -242,8 +243,12 @@ class Model:
             own.collect([shard.layers[name] for shard in shards])
             self._learn(own, concatenate([part[name] for part in parts]), rate, trace)
 
-        learning = [functools.partial(learn, name) for name in parts[0]]
-        in_parallel(learning, len(shards))
+        # The others' gradients are short work, for which threads would only wait for each other.
+        products = [name for name in parts[0] if isinstance(self.layers[name], ProductLayer)]
+        in_parallel([functools.partial(learn, name) for name in products], len(shards))
+        for name in parts[0]:
+            if name not in products:
+                learn(name)
         self.state = next_state(self.state)
         return trace
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from golden import acceleration, compiled
+from golden import acceleration, compiled, matmul
 from golden.acceleration import specification, threads
 from golden.convolution import ConvolutionLayer
 from golden.formats import largest_magnitude
@@ -313,13 +313,38 @@ def test_windows(
 
 @compared
 @given(
-    seed=seeds, stride=st.integers(1, 3), samples=st.integers(1, 5), groups=st.sampled_from([1, 2])
+    seed=seeds,
+    kernel=st.sampled_from([1, 3]),
+    stride=st.integers(1, 3),
+    samples=st.integers(1, 5),
+    groups=st.sampled_from([1, 2]),
+    channels=st.sampled_from([1, 2, 8]),
+    outputs=st.sampled_from([1, 2, 5]),
+    size=st.sampled_from([(6, 5), (1, 1)]),
+    path=st.sampled_from(["float32", "int8", "int8 outside of loops"]),
 )
-def test_convolutions_in_blocks(seed: int, stride: int, samples: int, groups: int) -> None:
-    operator = Convolution((3, 3), (stride, 1), (1, 1, 1, 1), out_channels=4, groups=groups)
+@example(1, 1, 1, 5, 1, 1, 1, (1, 1), "int8")
+@example(1, 1, 1, 5, 1, 8, 1, (6, 5), "int8")
+@example(1, 3, 2, 5, 2, 8, 5, (6, 5), "int8")
+def test_convolutions_in_blocks(
+    seed: int,
+    kernel: int,
+    stride: int,
+    samples: int,
+    groups: int,
+    channels: int,
+    outputs: int,
+    size: tuple[int, int],
+    path: str,
+) -> None:
+    pad = (kernel // 2,) * 4
+    operator = Convolution(
+        (kernel, kernel), (stride, 1), pad, out_channels=outputs * groups, groups=groups
+    )
     rng = np.random.default_rng(seed)
-    codes = Value(tensor(seed, (samples, 4, 6, 5), codes=True), np.arange(samples), is_codes=True)
-    weight = rng.integers(-127, 128, (4, 4 // groups, 3, 3))
+    shape = (samples, channels * groups, *size)
+    codes = Value(tensor(seed, shape, codes=True), np.arange(samples), is_codes=True)
+    weight = rng.integers(-127, 128, (outputs * groups, channels, kernel, kernel))
 
     def work() -> object:
         layer = ConvolutionLayer("c", operator, Learned.fresh(weight, 5, WEIGHT), None)
@@ -330,4 +355,9 @@ def test_convolutions_in_blocks(seed: int, stride: int, samples: int, groups: in
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("golden.convolution._BLOCK_BYTES", 2000)
+        patch.setattr(matmul, "_path", matmul._Path())
+        fast = path.split()[0] if matmul.int8_product() else "float32"
+        patch.setenv(matmul.MATMUL_VARIABLE, fast)
+        if path.endswith("loops"):
+            patch.setattr(matmul, "torch_functions", lambda: None)
         agree(work)
