@@ -1,4 +1,4 @@
-"""The processing element, the quantiser lane and the array's overhead, beside published designs.
+"""The processing element, the quantiser lane, the array and the core, beside published designs.
 
     python benchmarks/synthesis.py [LIBERTY]
 
@@ -20,7 +20,10 @@ PEERS = (
     ("a small open INT8 GEMM (AXI), 32-bit sums", 32_088, 5.73),
     ("Gemmini's int8 PE, 20-bit sums (transcribed)", 22_058, 4.74),
 )
-TARGETS = "targets: PE 22,500 um2, 3.8 ns, 85; quantiser lane 650 NAND2; array's overhead 10 %"
+TARGETS = (
+    "targets: PE 22,500 um2, 3.8 ns, 85; quantiser lane 650 NAND2; array's overhead 10 %; "
+    "core's critical path 1.15 PE's"
+)
 
 
 def show(name: str, area: float, nand2: float, delay: float | None) -> None:
@@ -63,6 +66,14 @@ def main() -> None:
         measured(f"{block}, 16x16, without memories", whole)
         overhead = 1 - 256 * element / (whole.area_um2 or 1.0)
         print(f"  of it beside the 256 elements: {overhead:.1%}")
+    for recipe in ("stock", "balanced"):
+        for size in (4, 8, 16):
+            config = CoreConfig(rows=size, columns=size)
+            pe = synthesize("pe", config, library, recipe=recipe)
+            core = synthesize("core", config, library, recipe=recipe)
+            measured(f"core, {size}x{size}, without memories, {recipe}", core)
+            if core.delay_ns and pe.delay_ns:
+                print(f"  of the element's critical path: {core.delay_ns / pe.delay_ns:.2f}")
     print(TARGETS)
 
 

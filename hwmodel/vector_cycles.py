@@ -10,7 +10,7 @@ PASS_STEPS = 27
 """Of a pass, beside its beats and the levels of the lanes' tree of sums: 1 to take the word, 7 to
 read six scalars, 2 to start, 14 through the lanes and the sums, 3 to store three scalars."""
 
-LOSS_STEPS = 17
+LOSS_STEPS = 19
 """Of a loss, beside what depends on its size: reading scalars, and filling the walks' pipelines."""
 
 

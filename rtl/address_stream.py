@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
+from rtl.adder import select_add
 from rtl.vector_instructions import Stride
 
 __all__ = ["AddressStream"]
@@ -47,7 +48,7 @@ class AddressStream(Component):
         with m.If(self.start):
             m.d.sync += present.eq(self.base)
         with m.Elif(self.step):
-            m.d.sync += present.eq(present + stride)
+            m.d.sync += present.eq(select_add(present, stride))
         m.d.comb += [
             self.address.eq(present),
             self.outside.eq(present[_BITS:].any()),

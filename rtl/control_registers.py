@@ -1,6 +1,6 @@
 """`ControlRegisters`: the core as software sees it, over AXI4-Lite."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.axi import AXI4Lite, Response
@@ -12,6 +12,8 @@ from rtl.register_map import ADDRESS_BITS, COUNTERS, REGISTERS, constants
 __all__ = ["COUNTER_BITS", "ControlRegisters"]
 
 COUNTER_BITS = 48
+
+_PIECE = 16
 
 _PROGRAM_BITS = 40
 
@@ -84,11 +86,13 @@ class ControlRegisters(Component):
         with m.If(self.done):
             m.d.sync += done.eq(1)
 
+        # What is counted comes late, and is counted a cycle later.
         counters = {name: Signal(COUNTER_BITS, name=name) for name in COUNTERS}
         upper = Signal(COUNTER_BITS - 32)
-        with m.If(self.running):
-            for counter, step in zip(counters.values(), Cat(1, self.count), strict=True):
-                m.d.sync += counter.eq(counter + step)
+        steps = Signal(len(COUNTERS))
+        m.d.sync += steps.eq(Cat(1, self.count) & self.running.replicate(len(COUNTERS)))
+        for counter, step in zip(counters.values(), steps, strict=True):
+            self._count(m, counter, step)
 
         status = REGISTERS["status"].fields
         values = {
@@ -155,8 +159,19 @@ class ControlRegisters(Component):
                     with m.If(~starts | can_start):
                         m.d.sync += bus.bresp.eq(Response.OKAY)
         with m.If(self.start):
-            m.d.sync += [done.eq(0), *(counter.eq(0) for counter in counters.values())]
+            m.d.sync += done.eq(0)
         # Not before all is quiet: the next program may be started at once.
         happened = Cat(stopped & (self.fault == 0), stopped & (self.fault != 0))
         m.d.sync += pending.eq((pending & ~cleared) | happened)
         return m
+
+    def _count(self, m: Module, counter: Signal, step: Value) -> None:
+        """Add `step`, in pieces that know beforehand whether they will overflow."""
+        for start in range(0, COUNTER_BITS, _PIECE):
+            piece = counter[start : start + _PIECE]
+            full = Signal(name=f"{counter.name}_full_{start}")
+            with m.If(step):
+                m.d.sync += [piece.eq(piece + 1), full.eq(piece == (1 << _PIECE) - 2)]
+            with m.If(self.start):
+                m.d.sync += [piece.eq(0), full.eq(0)]
+            step = step & full

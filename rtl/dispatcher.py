@@ -1,12 +1,13 @@
 """`Dispatcher`: deals a program out to the units and keeps them in order by semaphores."""
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
-from amaranth.lib import data, fifo, stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.control_instructions import End, Fence, Nop
 from rtl.fields import Field
 from rtl.instructions import HEADER, SEMAPHORE_MAX, SEMAPHORES, WORD_BITS, Fault, Unit
+from rtl.queue import Queue
 from rtl.unit_port import UnitPort
 
 __all__ = [
@@ -108,7 +109,8 @@ class Dispatcher(Component):
         clear = Signal()
         queues = []
         for name in ("matrix", "vector", "dma"):
-            queue = fifo.SyncFIFO(width=WORD_BITS + INDEX_BITS, depth=QUEUE_DEPTH)
+            queue = Queue(width=WORD_BITS + INDEX_BITS, depth=QUEUE_DEPTH,
+                          module_name="eoq_word_queue")  # fmt: skip
             m.submodules[f"{name}_queue"] = ResetInserter(clear)(queue)
             queues.append(queue)
 
@@ -213,7 +215,10 @@ class Dispatcher(Component):
 
         with m.If(stuck & (quiet == PATIENCE - 1)):
             m.d.comb += found.eq(Fault.DEADLOCK)
-        with m.If(run & overflow):
+        # A cycle late: what is added up comes late already.
+        overflowed = Signal()
+        m.d.sync += overflowed.eq(run & overflow)
+        with m.If(run & overflowed):
             m.d.comb += found.eq(Fault.SEMAPHORE)
         for unit_number, unit, last in reversed(list(zip(UNITS, units, lasts, strict=True))):
             with m.If(run & unit.fault.any()):

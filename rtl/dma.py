@@ -1,20 +1,23 @@
 """`Dma`: moves lines between the scratchpad and the outside over AXI4."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib import fifo
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib.wiring import Component, Out
 
+from rtl.adder import select_add
 from rtl.axi import BOUNDARY, AXI4Read, AXI4Write, Response
 from rtl.config import CoreConfig
 from rtl.dma_instructions import Load, Store
 from rtl.instructions import HEADER, Fault
 from rtl.ports import SCRATCHPAD_LATENCY, ScratchpadRead, ScratchpadWrite
+from rtl.queue import Queue
 from rtl.unit_port import UnitPort
 
 __all__ = ["BURST_LINES", "Dma"]
 
 BURST_LINES = 64
 """Most lines of a burst (our choice; AXI4 allows 256)."""
+
+_BOUNDARY_BITS = BOUNDARY.bit_length() - 1
 
 _QUEUE = 8
 """Lines read ahead of the bus: more than the scratchpad's latency, so that none is waited for."""
@@ -92,7 +95,7 @@ class Dma(Component):
         to_boundary = Signal(range(BOUNDARY // line + 1))
         burst = Signal(range(BURST_LINES + 1))
         planned = Signal(range(BURST_LINES + 1))
-        m.d.comb += to_boundary.eq((BOUNDARY // line) - outside[low:12])
+        m.d.comb += to_boundary.eq((BOUNDARY // line) - outside[low:_BOUNDARY_BITS])
         longest = Mux(to_boundary < BURST_LINES, to_boundary, BURST_LINES)
         m.d.comb += planned.eq(Mux(to_ask < longest, to_ask, longest))
 
@@ -108,11 +111,17 @@ class Dma(Component):
         ]
         accepted = offer & Mux(store, write_bus.awready, read_bus.arready)
         with m.If(accepted):
+            # A burst reaches a boundary at most: what is above it is the same, or the next.
+            lines_on = outside[low:_BOUNDARY_BITS] + burst
+            page = outside[_BOUNDARY_BITS:]
             m.d.sync += [
                 offer.eq(0),
-                outside.eq(outside + (burst << low)),
+                outside[low:].eq(
+                    Cat(lines_on[: _BOUNDARY_BITS - low],
+                        Mux(lines_on[_BOUNDARY_BITS - low], page + 1, page))
+                ),
                 to_ask.eq(to_ask - burst),
-            ]
+            ]  # fmt: skip
 
         # LOAD: what comes from the bus goes to the scratchpad. `due` lines were asked for.
         due = Signal(range((1 << len(lines)) + BURST_LINES))
@@ -125,7 +134,12 @@ class Dma(Component):
             Cat(*self.write.data).eq(read_bus.rdata),
             read_bus.rready.eq(drop | self.write.ready),
         ]
-        m.d.sync += due.eq(due + Mux(accepted & ~store, burst, 0) - received)
+        # What is received is known late, and counted a cycle later.
+        counted = Signal()
+        m.d.sync += [
+            counted.eq(received),
+            due.eq(due + Mux(accepted & ~store, burst, 0) - counted),
+        ]
 
         # A beat that was offered stands; only the next one may be without data.
         empty = Signal()
@@ -136,7 +150,7 @@ class Dma(Component):
 
         # STORE: lines are read ahead into a queue, as far as it has room for what is on its way.
         m.submodules.queue = queue = ResetInserter(empty)(
-            fifo.SyncFIFO(width=8 * line, depth=_QUEUE)
+            Queue(width=8 * line, depth=_QUEUE, module_name="eoq_line_queue")
         )
         arriving = Signal(SCRATCHPAD_LATENCY)
         room = Signal(range(_QUEUE + 1), init=_QUEUE)
@@ -177,13 +191,16 @@ class Dma(Component):
         m.d.comb += self.waiting.eq(
             (self.write.enable & ~self.write.ready) | (self.read.enable & ~self.read.ready)
         )
-        settled = ~offer & (due == 0) & (beats == 0) & (unanswered == 0)
+        settled = ~offer & (due == counted) & (beats == 0) & (unanswered == 0)
 
         # Of the instruction that waits to be taken.
         unaligned = Cat(field[name][:low] for name in ("outside", "scratchpad", "bytes")).any()
-        past = (field["scratchpad"] + field["bytes"] > (1 << self._scratchpad_bits)) | (
-            field["outside"] + field["bytes"] > (1 << self._address_bits)
-        )
+        past = Cat(
+            _sum(field[name], field["bytes"]) > (1 << bits)
+            for name, bits in (
+                ("scratchpad", self._scratchpad_bits), ("outside", self._address_bits)
+            )
+        ).any()  # fmt: skip
         known = (field["op"] == Load.op) | (field["op"] == Store.op)
 
         m.d.comb += unit.busy.eq(1)
@@ -235,3 +252,8 @@ class Dma(Component):
         with m.If(unit.abort):
             m.d.sync += fault.eq(Fault.NONE)
         return m
+
+
+def _sum(a: Value, b: Value) -> Value:
+    """Return the sum of unsigned numbers."""
+    return select_add(Cat(a, 0), Cat(b, C(0, len(a) - len(b) + 1))).as_unsigned()

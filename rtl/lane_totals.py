@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
+from rtl.adder import select_add
 from rtl.vector_instructions import SCALAR_BITS
 
 __all__ = ["LaneTotals", "latency"]
@@ -81,7 +82,7 @@ class LaneTotals(Component):
                 pair = terms[k : k + 2]
                 total = Signal(signed(_OPERAND_BITS + level), name=f"sum_{level}_{k}",
                                reset_less=True)  # fmt: skip
-                m.d.sync += total.eq(sum(pair[1:], start=pair[0]))
+                m.d.sync += total.eq(select_add(*pair) if len(pair) == 2 else pair[0])
                 sums.append(total)
             terms = sums
 

@@ -117,11 +117,12 @@ class PassIssue(Component):
         place = Signal(range(MASK_BEATS))
         group_ends = place == MASK_BEATS - 1
         begins = Signal()
-        row_ends, block_ends, pass_ends = Signal(), Signal(), Signal()
+        # Known a beat before they are needed: whether the counters are at their ends.
+        row_ends, last_row, last_block = Signal(), Signal(), Signal()
+        block_ends, pass_ends = Signal(), Signal()
         m.d.comb += [
-            row_ends.eq(position == 1),
-            block_ends.eq(row_ends & (row == 1)),
-            pass_ends.eq(block_ends & (channels <= columns)),
+            block_ends.eq(row_ends & last_row),
+            pass_ends.eq(block_ends & last_block),
             self.x_beat.data.eq(phase == _Phase.ELEMENTS),
             self.x_beat.masks.eq(phase == _Phase.STORE_MASKS),
             self.x_beat.row_ends.eq(row_ends),
@@ -177,12 +178,17 @@ class PassIssue(Component):
                 running.eq(~pass_ends),
                 begins.eq(block_ends),
                 position.eq(Mux(row_ends, loops.positions, position - 1)),
+                row_ends.eq(Mux(row_ends, loops.positions == 1, position == 2)),
             ]
             with m.If(row_ends):
-                m.d.sync += row.eq(Mux(block_ends, loops.rows, row - 1))
+                m.d.sync += [
+                    row.eq(Mux(last_row, loops.rows, row - 1)),
+                    last_row.eq(Mux(last_row, loops.rows == 1, row == 2)),
+                ]
             with m.If(block_ends):
                 m.d.sync += [
                     channels.eq(channels - columns),
+                    last_block.eq(channels <= 2 * columns),
                     addend_channels.eq(
                         Mux(addend_channels < columns, 0, addend_channels - columns)
                     ),
@@ -194,6 +200,9 @@ class PassIssue(Component):
                 position.eq(loops.positions),
                 row.eq(loops.rows),
                 channels.eq(loops.channels),
+                row_ends.eq(loops.positions == 1),
+                last_row.eq(loops.rows == 1),
+                last_block.eq(loops.channels <= columns),
                 addend_channels.eq(loops.addend_channels),
                 place.eq(0),
                 begins.eq(1),

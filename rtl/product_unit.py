@@ -7,8 +7,7 @@ Column c does everything c cycles later. What fails stops the addressing; the pi
 empty.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value, signed
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.hdl import Array, Cat, Const, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib.wiring import Component, Out
 
 from rtl.config import CoreConfig
@@ -260,16 +259,18 @@ class ProductUnit(Component):
                 self.z.w_data[c].eq(array.psum_o[c]),
             ]
 
-        # A page is busy until its last sum of the last column is stored.
+        # A page is busy until its last sum of the last column is stored. It need not be before its
+        # first sum is read, some cycles from now.
         longest = config.rows + config.columns + DRAIN - 1
         for page in range(config.results_pages):
             left = Signal(range(longest + 1), name=f"page_left_{page}")
+            busy = Signal(name=f"page_busy_{page}")
             here = stored & (z[config.results_page_depth.bit_length() - 1 :] == page)
             with m.If(here):
-                m.d.sync += left.eq(longest)
-            with m.Elif(left != 0):
-                m.d.sync += left.eq(left - 1)
-            m.d.comb += self.z.busy[page].eq(here | (left != 0))
+                m.d.sync += [left.eq(longest), busy.eq(1)]
+            with m.Elif(busy):
+                m.d.sync += [left.eq(left - 1), busy.eq(left != 1)]
+            m.d.comb += self.z.busy[page].eq(busy)
         return addresses.stored & addresses.z[bits]
 
     def _completion(
@@ -279,16 +280,25 @@ class ProductUnit(Component):
         config = self._config
         after = config.rows + config.columns + DRAIN
         shortest = config.rows + 5
-        m.submodules.signals = signals = SyncFIFO(width=SEMAPHORES, depth=after // shortest + 2)
         done = _late(m, "done", addresses.last, after)[-1]
+        # Products under way: what each will give.
+        most = after // shortest + 2
+        signals = Array(Signal(SEMAPHORES, name=f"signal_{k}") for k in range(most))
+        newest, oldest = Signal(range(most)), Signal(range(most))
+        under_way = Signal(range(most + 1))
+        m.d.sync += under_way.eq(under_way + start - done)
+        with m.If(start):
+            m.d.sync += [
+                signals[newest].eq(given),
+                newest.eq(Mux(newest == most - 1, 0, newest + 1)),
+            ]
+        with m.If(done):
+            m.d.sync += oldest.eq(Mux(oldest == most - 1, 0, oldest + 1))
         m.d.comb += [
-            signals.w_data.eq(given),
-            signals.w_en.eq(start),
-            signals.r_en.eq(done),
             self.complete.eq(done),
-            self.unit.signal.eq(Mux(done, signals.r_data, 0)),
+            self.unit.signal.eq(Mux(done, signals[oldest], 0)),
             self.unit.busy.eq(
-                (self.unit.fault == Fault.NONE) & (start | addresses.running | signals.r_rdy)
+                (self.unit.fault == Fault.NONE) & (start | addresses.running | (under_way != 0))
             ),
         ]
 

@@ -1,12 +1,13 @@
 """`ProgramFetch`: reads a program's 128-bit words over AXI4, ahead of their use."""
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib import fifo, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.axi import AXI4Read, Response
 from rtl.dispatcher import INDEX_BITS, Fetched
 from rtl.instructions import WORD_BITS
+from rtl.queue import Queue
 
 __all__ = ["BURST_BYTES", "ProgramFetch"]
 
@@ -63,7 +64,7 @@ class ProgramFetch(Component):
         """Bursts while there is room; beats put together or taken apart; a FIFO."""
         m = Module()
         bus, width = self.bus, self._data_bits
-        queue = fifo.SyncFIFO(width=WORD_BITS + 1, depth=_DEPTH)
+        queue = Queue(width=WORD_BITS + 1, depth=_DEPTH, module_name="eoq_program_queue")
         m.submodules.queue = ResetInserter(self.flush)(queue)
 
         # Words that are not asked for yet, that are to come, and that the FIFO has room for.

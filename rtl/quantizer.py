@@ -11,7 +11,14 @@ from amaranth.lib.wiring import Component, In, Out
 
 from golden.formats import RANDOM_BITS, QuantSpec, Rounding
 
-__all__ = ["ROUND_HALF", "Quantizer", "round_off", "saturate", "shift_for_rounding"]
+__all__ = [
+    "ROUND_HALF",
+    "Quantizer",
+    "round_off",
+    "saturate",
+    "shift_for_rounding",
+    "shifter_inputs",
+]
 
 ROUND_HALF = 1 << (RANDOM_BITS - 1)
 """What half-up rounding adds below the LSB. Read at elaboration: a test may set a wrong one to show
@@ -34,6 +41,21 @@ def saturate(value: Value, width: int) -> Value:
 def shift_for_rounding(m: Module, value: Value, shift: Value, *, limit_bits: int) -> Value:
     """`value` shifted right by `shift` (left if negative), with 16 bits below the LSB left.
 
+    The parameters are those of `shifter_inputs`.
+
+    Returns
+    -------
+    Signed value with 16 fraction bits, for `round_off`.
+    """
+    operand, count = shifter_inputs(m, value, shift, limit_bits=limit_bits)
+    return operand >> count
+
+
+def shifter_inputs(
+    m: Module, value: Value, shift: Value, *, limit_bits: int
+) -> tuple[Signal, Signal]:
+    """What has to be shifted right, and by how much, for a shift in both directions.
+
     Parameters
     ----------
     m:
@@ -45,9 +67,6 @@ def shift_for_rounding(m: Module, value: Value, shift: Value, *, limit_bits: int
     limit_bits:
         A left shift saturates `value` to this width first: that of the final result.
 
-    Returns
-    -------
-    Signed value with 16 fraction bits, for `round_off`.
     """
     bits = len(value)
     limited = saturate(value, limit_bits)
@@ -64,7 +83,7 @@ def shift_for_rounding(m: Module, value: Value, shift: Value, *, limit_bits: int
         m.d.comb += count.eq(Mux(shift < -_LEFT_MAX, RANDOM_BITS - _LEFT_MAX, shift[:4]))
     with m.Else():
         m.d.comb += count.eq(Mux(shift > 63, 63, shift[:6]))
-    return operand >> count
+    return operand, count
 
 
 def round_off(work: Value, random: Value | int) -> Value:

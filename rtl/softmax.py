@@ -3,7 +3,7 @@
 Source: our choice, as in `golden.loss`; the tables and constants are its own.
 """
 
-from amaranth.hdl import Array, C, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Out
 
 from golden.loss import EXP_TABLE, LOG2_E, RECIPROCAL_TABLE, T_MAX
@@ -38,7 +38,8 @@ class SoftmaxStages(Component):
     exponential:
         2**(15 - t/32) for t = (top - word) * log2(e) in 1/32, three cycles after the logit.
     probability:
-        word / total by the reciprocal of the mantissa of `total`, two cycles after the exponential.
+        word / total by the reciprocal of the mantissa of `total`, four cycles after the
+        exponential.
     """
 
     def __init__(self, *, classes: int) -> None:
@@ -76,15 +77,26 @@ class SoftmaxStages(Component):
                 ]
         norm_shift = Signal.like(top_bit, reset_less=True)
         norm_factor = Signal(15, reset_less=True)
-        s1_product = Signal(WORD_BITS + 15, reset_less=True)
-        s2_p = Signal(WORD_BITS, reset_less=True)
+        # Bytes multiply in one step, and are added in two: a whole product is the longest path.
+        low, high = self.word[:8], self.word[8:]
+        s1_products = Signal(WORD_BITS + 15, reset_less=True)
+        s1_cross = [Signal(16, name=f"s1_cross_{k}", reset_less=True) for k in range(2)]
+        s2_products = Signal.like(s1_products)
+        s2_cross = Signal(17, reset_less=True)
+        s3_product = Signal.like(s1_products)
+        s4_p = Signal(WORD_BITS, reset_less=True)
         m.d.sync += [
             norm_shift.eq(top_bit),
             norm_factor.eq(_table(RECIPROCAL_TABLE.tolist(), 15, mantissa)),
-            s1_product.eq(self.word * norm_factor),
-            s2_p.eq(s1_product >> norm_shift),
+            s1_products.eq(Cat(low * norm_factor[:8], high * norm_factor[8:])),
+            s1_cross[0].eq(low * norm_factor[8:]),
+            s1_cross[1].eq(high * norm_factor[:8]),
+            s2_products.eq(s1_products),
+            s2_cross.eq(s1_cross[0] + s1_cross[1]),
+            s3_product.eq(s2_products + (s2_cross << 8)),
+            s4_p.eq(s3_product >> norm_shift),
         ]
-        m.d.comb += [self.exponential.eq(s3_e), self.probability.eq(s2_p)]
+        m.d.comb += [self.exponential.eq(s3_e), self.probability.eq(s4_p)]
         return m
 
 

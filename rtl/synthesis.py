@@ -224,7 +224,8 @@ def _commands(top: str, library: CellLibrary | None, recipe: Recipe) -> list[str
         *mapped,
         "opt_clean -purge",
         f"tee -q -o statistics.json stat -json {'-liberty cells.lib' if library else '-tech cmos'}",
-        "write_verilog -noattr netlist.v",
+        # OpenSTA reads no concatenation to the left of an assignment.
+        "write_verilog -noattr -simple-lhs netlist.v",
     ]
 
 

@@ -85,6 +85,9 @@ def opensta(folder: Path, top: str) -> Timing | None:
         check=False,
     )  # fmt: skip
     (folder / "sta.log").write_text(done.stdout)
+    # It goes on behind what it cannot read, without that.
+    if wrong := re.search(r"^Error:.*", done.stdout, re.MULTILINE):
+        raise CheckError(f"OpenSTA: {wrong[0]}")
     whole, _, registers = done.stdout.partition("FROM REGISTERS")
     delay = _delay(whole)
     if delay is None:

@@ -13,6 +13,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from rtl import quantizer
+from rtl.adder import select_add
 from rtl.hierarchy import SharedComponent
 from rtl.lane_quantizer import LaneQuantizer
 from rtl.quantizer import saturate
@@ -86,9 +87,9 @@ class VectorLane(SharedComponent):
         Which mask bit is the beat's; whether `v` exists.
     s3_go:
         A beat is in step 3. Only accumulation needs to know.
-    s4_again:
-        Add to the sum before. The bias is 0 then.
-    s5_index:
+    s3_again:
+        Add to the sum before, a step later. The bias is 0 then.
+    s4_index:
         Random index of lane 0.
     s5_valid:
         The lane's result counts. Otherwise `t` is 0.
@@ -116,8 +117,8 @@ class VectorLane(SharedComponent):
                 "x": In(signed(8)), "y": In(signed(8)), "z": In(signed(accumulator_bits)),
                 "x_take": In(1), "y_take": In(1), "z_take": In(1), "mask_take": In(1),
                 "s0_place": In(3), "s0_y_valid": In(1),
-                "s3_go": In(1), "s4_again": In(1),
-                "s5_index": In(24), "s5_valid": In(1),
+                "s3_go": In(1), "s3_again": In(1),
+                "s4_index": In(24), "s5_valid": In(1),
                 "s7_place": In(3), "s7_mask_take": In(1),
                 "t": Out(signed(32)), "magnitude": Out(unsigned(32)),
                 "o": Out(signed(8)), "mask": Out(8),
@@ -167,16 +168,18 @@ class VectorLane(SharedComponent):
         ]
 
         # Step 2: add, with the carry of u's rounding or of its negation. Step 3: saturate, rectify.
-        s3_sum = Signal(signed(34), reset_less=True)
+        s3_sum = Signal(signed(33), reset_less=True)
         s4_t = Signal(signed(32), reset_less=True)
-        m.d.sync += s3_sum.eq(_add(s2_u.as_signed(), s2_v, s2_carry))
+        m.d.sync += s3_sum.eq(select_add(s2_u.as_signed(), s2_v, s2_carry))
         keep = ~(how.rectify_first & s3_sum[-1]) & (self.s3_go | ~how.accumulate)
         m.d.sync += s4_t.eq(Mux(keep, saturate(s3_sum, 32), 0))
 
         # Step 4: the bias, or what was there.
         s5_sum = Signal(signed(33), reset_less=True)
-        before = s5_sum[:32] & self.s4_again.replicate(32)
-        m.d.sync += s5_sum.eq(s4_t + (before | how.bias.as_unsigned()).as_signed())
+        s4_again = Signal(reset_less=True)
+        m.d.sync += s4_again.eq(self.s3_again)
+        before = s5_sum[:32] & s4_again.replicate(32)
+        m.d.sync += s5_sum.eq(select_add(s4_t, (before | how.bias.as_unsigned()).as_signed()))
         s5_positive = Signal(reset_less=True)
         m.d.sync += s5_positive.eq(~s4_t[-1] & s4_t.any())
 
@@ -213,14 +216,16 @@ class VectorLane(SharedComponent):
                 m.d.sync += kept.eq(s7_positive)
 
         # Steps 6 and 7: quantise.
+        s5_index = Signal(24, reset_less=True)
+        m.d.sync += s5_index.eq(self.s4_index + self.lane)
         m.submodules.draw = draw = RandomDraw()
         m.submodules.quantizer = last_step = LaneQuantizer()
         s7_random = Signal(16, reset_less=True)
         m.d.sync += s7_random.eq(Mux(how.stochastic, draw.o, quantizer.ROUND_HALF))
         m.d.comb += [
             draw.key.eq(how.key),
-            draw.index.eq(self.s5_index),
-            draw.lane.eq(self.lane),
+            draw.index.eq(s5_index),
+            draw.lane.eq(0),
             draw.take.eq(1),
             last_step.t.eq(s6_t),
             last_step.shift.eq(how.shift),
@@ -251,11 +256,6 @@ class VectorLane(SharedComponent):
         whole = work[1:].as_signed()
         low = (whole[:17] + work[0])[:17]
         return Cat(low, Mux(self.set.v_right, low[-1].replicate(14), whole[17:])).as_signed()
-
-
-def _add(a: Value, b: Value, carry: Value) -> Value:
-    """a + b + carry as one adder: the carry comes out of a bit below."""
-    return (Cat(carry, a).as_signed() + Cat(carry, b).as_signed()) >> 1
 
 
 def _as_long_as_magnitude(n: Value, carry: Value) -> tuple[Value, Value]:

@@ -122,13 +122,14 @@ class VectorLoss(Component):
             m.d.sync += later.eq(late_lane)
             late_lane = later
         logit = Signal(signed(32), reset_less=True)
+        # The same for all logits, the first of which comes later.
         shift = self.exponent - LOGIT_EXPONENT
-        m.d.sync += logit.eq(Array([self.z.data[c] for c in range(lanes)])[late_lane])
-        m.d.comb += [
-            to_z.x.eq(logit),
-            to_z.shift.eq(Mux(shift < -128, -128, Mux(shift > 127, 127, shift))),
-            to_z.enable.eq(1),
+        to_shift = Signal(signed(8), reset_less=True)
+        m.d.sync += [
+            to_shift.eq(Mux(shift < -128, -128, Mux(shift > 127, 127, shift))),
+            logit.eq(Array([self.z.data[c] for c in range(lanes)])[late_lane]),
         ]
+        m.d.comb += [to_z.x.eq(logit), to_z.shift.eq(to_shift), to_z.enable.eq(1)]
 
         # Walks 2 and 3: exponentials and their sum, then probabilities and the wrong classes' sum.
         m.submodules.softmax = softmax = SoftmaxStages(classes=most)
@@ -162,7 +163,8 @@ class VectorLoss(Component):
                     m.next = "LOGITS"
             with m.State("LOGITS"):
                 m.d.comb += [
-                    self.z.enable.eq(more & ~beyond(source)),
+                    # A read does no harm, and whether it may be is known late.
+                    self.z.enable.eq(more),
                     issue.eq(self.z.enable & self.z.ready),
                     self.waiting.eq(self.z.enable & ~self.z.ready),
                     source.step.eq(issue & last_lane),
@@ -183,7 +185,7 @@ class VectorLoss(Component):
                     with m.If(last_back):
                         m.next = "PROBABILITIES"
             with m.State("PROBABILITIES"):
-                m.d.comb += [issue.eq(more), write.eq(valid[2]), w_data.eq(softmax.probability)]
+                m.d.comb += [issue.eq(more), write.eq(valid[4]), w_data.eq(softmax.probability)]
                 with m.If(write):
                     with m.If(back != label):
                         m.d.sync += wrong.eq(wrong + softmax.probability)

@@ -263,8 +263,8 @@ class VectorPass(Component):
                 it.s0_place.eq(present[0].place),
                 it.s0_y_valid.eq(present[0].addend_lanes > lane),
                 it.s3_go.eq(present[3].data),
-                it.s4_again.eq(what.accumulate & ~(present[4].data & present[4].block_begins)),
-                it.s5_index.eq(streams[Stream.INDEX].address),
+                it.s3_again.eq(what.accumulate & ~(present[3].data & present[3].block_begins)),
+                it.s4_index.eq(streams[Stream.INDEX].address),
                 it.s5_valid.eq(counted[5] & (present[5].lanes > lane)),
                 it.s7_place.eq(present[7].place),
                 it.s7_mask_take.eq(present[7].data),
@@ -275,7 +275,7 @@ class VectorPass(Component):
                 totals.t[lane].eq(it.t),
                 totals.o[lane].eq(it.o),
             ]
-        step(Stream.INDEX, present[5].data, present[5])
+        step(Stream.INDEX, present[4].data, present[4])
 
         # Stores.
         m.d.comb += [

@@ -121,8 +121,14 @@ class VectorUnit(Component):
         kept = Signal(len(word), reset_less=True)
         signal = Signal(len(unit.signal))
         op = Signal(5)
+        passing = Signal()
         with m.If(taken):
-            m.d.sync += [kept.eq(word), signal.eq(header.signal), op.eq(header.op)]
+            m.d.sync += [
+                kept.eq(word),
+                signal.eq(header.signal),
+                op.eq(header.op),
+                passing.eq(header.op == Pass.op),
+            ]
         illegal, loops = self._geometry(m, word, header, taken, a_pass, loss)
         refused = Signal(Fault)
         with m.If(taken):
@@ -325,7 +331,7 @@ class VectorUnit(Component):
             m.d.comb += failed.eq(Fault.ADDRESS)
         with m.If(~stop & (failed != Fault.NONE)):
             m.d.sync += unit.fault.eq(failed)
-        self._ports(m, a_pass, loss, transfer)
+        self._ports(m, passing, a_pass, loss, transfer)
         return ResetInserter(unit.abort)(m)
 
     def _geometry(
@@ -388,9 +394,10 @@ class VectorUnit(Component):
         return illegal, loops
 
     def _ports(
-        self, m: Module, a_pass: VectorPass, loss: VectorLoss, transfer: ScalarTransfer
-    ) -> None:
-        """Only one of them is at work."""
+        self, m: Module, passing: Value, a_pass: VectorPass, loss: VectorLoss,
+        transfer: ScalarTransfer,
+    ) -> None:  # fmt: skip
+        """Only one of them is at work; passes have ports whether they have begun or not."""
         for port, first, second in (
             (self.x, a_pass.x, transfer.x),
             (self.v, a_pass.v, transfer.v),
@@ -403,8 +410,8 @@ class VectorUnit(Component):
             m.d.comb += port.enable.eq(first.enable | second.enable)
             m.d.comb += [
                 getattr(port, name).eq(
-                    Mux(second.enable, Value.cast(getattr(second, name)),
-                        Value.cast(getattr(first, name)))
+                    Mux(passing, Value.cast(getattr(first, name)),
+                        Value.cast(getattr(second, name)))
                 )
                 for name in outputs
             ]  # fmt: skip

@@ -123,6 +123,9 @@ def test_memories_are_in_a_file_of_their_own_and_counted(small: dict[str, str]) 
         "eoq_results_bank": (64, 32, 4),
         "eoq_scalar_file": (256, 48, 1),
         "eoq_loss_buffer": (64, 16, 1),
+        "eoq_word_queue": (8, 152, 3),
+        "eoq_program_queue": (32, 129, 1),
+        "eoq_line_queue": (8, 32, 1),
     }
     assert sorted(re.findall(r"^module (\w+)\(", small["eoq_memories.v"], re.M)) == sorted(kinds)
     for name, (depth, width, instances) in kinds.items():

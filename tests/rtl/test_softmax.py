@@ -14,7 +14,7 @@ CLASSES = 8
 
 
 def run(words: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
-    """(word, top, total) for three cycles each: exponential and probability after them."""
+    """(word, top, total) for five cycles each: exponential and probability after them."""
     dut = SoftmaxStages(classes=CLASSES)
     results = []
 
@@ -23,7 +23,7 @@ def run(words: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
             ctx.set(dut.word, word & 0xFFFF)
             ctx.set(dut.top, top)
             ctx.set(dut.total, total >> TOTAL_DROPPED)
-            await ctx.tick().repeat(3)
+            await ctx.tick().repeat(5)
             results.append((ctx.get(dut.exponential), ctx.get(dut.probability)))
 
     simulator = Simulator(dut)
