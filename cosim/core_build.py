@@ -6,12 +6,12 @@ from what the Verilog is made from: the configuration and the sources of the roo
 
 import dataclasses
 import os
-import subprocess
 from collections.abc import Iterable
 from importlib import metadata, resources
 from pathlib import Path
 
 from cosim import tools
+from cosim.process_group import run_to_log
 from golden.errors import CheckError, InputError
 from rtl.cache import cache_folder, content_key, made
 from rtl.config import CoreConfig
@@ -199,10 +199,5 @@ def _compile_icarus(
 
 def _run(command: list[str | Path], folder: Path, program: str) -> None:
     log = folder / "build.log"
-    with log.open("w") as stream:
-        done = subprocess.run(  # noqa: S603 - our own command line
-            list(map(str, command)), cwd=folder, stdin=subprocess.DEVNULL, stdout=stream,
-            stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-    if done.returncode:
+    if run_to_log(command, folder, log):
         raise CheckError(f"{program} failed:\n" + log.read_text(errors="replace")[-2000:])

@@ -5,7 +5,6 @@ host in, memory, registers and a trace out.
 """
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.core_build import build_core
+from cosim.process_group import run_to_log
 from golden.errors import CheckError, InputError
 from rtl.cache import cache_folder
 from rtl.config import CoreConfig
@@ -85,10 +85,14 @@ class Copy:
 
 @dataclass(frozen=True)
 class Execute:
-    """The host runs a program of so many words at that byte address, a multiple of 128."""
+    """The host runs a program of so many words at that byte address, a multiple of 128.
+
+    With `stop_after` it stops it after so many cycles, if it has not ended then.
+    """
 
     address: int
     words: int
+    stop_after: int | None = None
 
 
 @dataclass(frozen=True)
@@ -266,21 +270,17 @@ def simulate(
         if coverage is not None:
             command.append(f"+coverage={coverage.resolve()}")
         started = perf_counter()
-        with (folder / "log.txt").open("w") as log:
-            done = subprocess.run(  # noqa: S603 - what we built
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
+        log = folder / "log.txt"
+        status = run_to_log(command, folder, log)
         seconds = perf_counter() - started
         after = folder / "memory_after.hex"
-        if done.returncode or not after.exists():
-            said = (folder / "log.txt").read_text(errors="replace")[-2000:]
-            raise CheckError(f"the simulation ended with status {done.returncode}:\n{said}")
+        if status or not after.exists():
+            said = log.read_text(errors="replace")[-2000:]
+            raise CheckError(f"the simulation ended with status {status}:\n{said}")
         registers = (folder / "registers.txt").read_text().splitlines()
         trace = (folder / "trace.txt").read_text() if observed else ""
-        programs = _programs(
-            registers, trace, sum(isinstance(a, Execute) for a in actions), patience
-        )
+        executed = [action for action in actions if isinstance(action, Execute)]
+        programs = _programs(registers, trace, executed, patience)
         written = (folder / "writes.txt").read_text() if watch is not None else ""
         return CoreRun(
             _bytes(after.read_text(), line)[: len(memory)], programs, _writes(written), seconds
@@ -327,7 +327,7 @@ def _script(actions: Sequence[Copy | Execute], size: int, line: int, patience: i
         write("program_words", action.words)
         write("interrupt_pending", 3)
         write("control", 1)
-        add(_WAIT, b=patience)
+        add(_WAIT, b=patience if action.stop_after is None else action.stop_after, c=patience)
         for name in _WANTED:
             add(_READ, REGISTERS[name].address)
     add(_FINISH)
@@ -343,12 +343,14 @@ def _overdue(number: int, patience: int, index: int, records: NDArray[np.uint64]
         if not record[2]
     ]
     return (
-        f"program {number} did not end within {patience} cycles; it was to deal out word {index}; "
+        f"program {number} did not end within {patience} cycles; program counter: word {index}; "
         f"at work: {', '.join(busy) or 'nothing'}"
     )
 
 
-def _programs(registers: list[str], trace: str, count: int, patience: int) -> list[ProgramRun]:
+def _programs(
+    registers: list[str], trace: str, executed: list[Execute], patience: int
+) -> list[ProgramRun]:
     """Return what each program did, from the host's notes and the observer's."""
     if bad := [said for said in registers if not said[0].isdigit()]:
         raise CheckError(f"the core answers the host with: {bad[0]}")
@@ -356,7 +358,7 @@ def _programs(registers: list[str], trace: str, count: int, patience: int) -> li
     ends = np.flatnonzero(records[:, 0] == 0)
     programs = []
     begin = 0
-    for k in range(count):
+    for k, action in enumerate(executed):
         said = {
             int(address): int(value)
             for address, value in map(
@@ -371,8 +373,8 @@ def _programs(registers: list[str], trace: str, count: int, patience: int) -> li
             own = records[begin : ends[k]]
             begin = ends[k] + 1
         fault = Fault(status["fault"].extract(value["status"]))
-        if fault is Fault.ABORTED:
-            # Nobody but the host's patience stops a program.
+        if fault is Fault.ABORTED and action.stop_after is None:
+            # The host's patience stopped it.
             raise CheckError(_overdue(k, patience, value["fault_index"], own))
         programs.append(
             ProgramRun(

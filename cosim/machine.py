@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.errors import ProgramError
+from cosim.value_bins import ValueBins
 from golden.formats import Integers, QuantSpec, Rounding, bit_length, rounding_shift, saturate
 from golden.formats import clamp_exponent as clamp
 from golden.loss import softmax_error
@@ -93,6 +94,8 @@ class Machine:
     -------
     memory, results, scalars:
         Bytes of the scratchpad; (words, C) partial sums; `SCALARS` numbers.
+    bins:
+        What the words' numbers have hit.
     """
 
     def __init__(self, config: CoreConfig, outside: NDArray[np.uint8]) -> None:
@@ -100,6 +103,7 @@ class Machine:
         self.memory = np.zeros(1 << config.scratchpad_address_bits, dtype=np.uint8)
         self.results = np.zeros((1 << config.results_address_bits, config.columns), np.int64)
         self.scalars = [0] * SCALARS
+        self.bins = ValueBins(config)
         self._matrix: dict[type, Any] = {}
         self._loops: Loops | None = None
         self._strides: dict[int, Stride] = {}
@@ -350,6 +354,8 @@ class Machine:
             raise ProgramError(f"a pass's shift must be at most 63, not {shift}")
         o = _QUANTIZERS[word.stochastic].apply(t, shift, random)
         o = np.where(exists, o, 0)
+        shifts = _short(self._read(word.u_shift)), _short(self._read(word.v_shift)), shift
+        self.bins.quantized(word, loops, shifts, t, o, positive & exists)
 
         written = Writes()
         if word.output == Output.RESULTS:
@@ -395,6 +401,7 @@ class Machine:
             a = self._read(word.a + k * word.next_a)
             b = word.value if word.immediate else self._read(word.b + k * word.next_b)
             c = self._read(word.c + k * word.next_c)
+            self.bins.scalar(word, a)
             self._put(word.d + k, _function(Function(word.function), a, b, c, k))
         return Writes()
 

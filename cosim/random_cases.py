@@ -74,6 +74,8 @@ class RandomCase:
         Of the memory behind the bus, in cycles.
     steps:
         Training steps.
+    halvings, parameters:
+        Learning rate and what is trained from (`cosim.runner.cosimulate`).
     """
 
     number: int
@@ -82,6 +84,8 @@ class RandomCase:
     batch: int
     latency: int
     steps: int
+    halvings: int
+    parameters: str
 
     def arguments(self) -> dict[str, Any]:
         """Return what `cosim.runner.cosimulate` takes."""
@@ -92,6 +96,8 @@ class RandomCase:
             "batch": self.batch,
             "latency": self.latency,
             "steps": self.steps,
+            "halvings": self.halvings,
+            "parameters": self.parameters,
             "seed": self.number,
             "again": f"eoq cosim --random {self.number}",
         }
@@ -104,13 +110,15 @@ def random_case(number: int) -> RandomCase:
     batch = int(rng.choice([1, 2, 4]))
     latency = int(rng.choice(_LATENCIES))
     steps = int(rng.choice([1, 1, 1, 2]))
+    halvings = int(rng.choice([0, 0, 0, 1, 3]))
+    parameters = str(rng.choice([*["initial"] * 3, "large", "large", "small"]))
     while True:
         network = random_network(rng, f"random-{number}", config.columns)
         try:
             lower(build_model(EOQ.rewrite(network), number), config, batch, 0)
         except (ScratchpadFullError, ResultsFullError):
             continue
-        return RandomCase(number, network, config, batch, latency, steps)
+        return RandomCase(number, network, config, batch, latency, steps, halvings, parameters)
 
 
 def random_network(rng: np.random.Generator, name: str, columns: int) -> Network:

@@ -1,13 +1,16 @@
 """`cosimulate`: training steps on the simulated core, held against golden and the cost model."""
 
 import math
+import shutil
 import tempfile
+import threading
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,8 @@ from numpy.typing import NDArray
 from cosim.core_build import SIMULATORS, require
 from cosim.core_fit import fit_core
 from cosim.core_run import Copy, CoreRun, Execute, Watch, Waves, program_bytes, simulate
+from cosim.extreme_parameters import PARAMETERS, set_parameters
+from cosim.functional_bins import Hits
 from cosim.machine import Machine
 from cosim.step_check import (
     StepReference,
@@ -24,8 +29,10 @@ from cosim.step_check import (
     measured_times,
     reference,
 )
+from cosim.time_bins import time_bins
+from cosim.value_bins import program_bins
 from golden import data, networks
-from golden.errors import InputError
+from golden.errors import CheckError, InputError
 from golden.initialization import build as build_model
 from golden.network import Network
 from golden.schemes import EOQ
@@ -34,11 +41,12 @@ from hwmodel.lowering.program import StepProgram, compile_step
 from hwmodel.program_cycles import BUS_LATENCY, ProgramTimes
 from rtl.cache import cache_folder
 from rtl.config import CoreConfig
+from rtl.dma_instructions import Store
+from rtl.instructions import Fault
 
-__all__ = ["SIMULATORS", "CosimResult", "configure", "cosimulate"]
+__all__ = ["PARAMETERS", "SIMULATORS", "CosimResult", "configure", "cosimulate"]
 
-_WINDOW = 200
-"""Cycles of the waveform around a mismatch, each way."""
+_T = TypeVar("_T")
 
 _PROGRAM_ALIGNMENT = 128
 
@@ -84,6 +92,8 @@ class CosimResult:
         Of the program by the model: multiplications an array cycle.
     waves, coverage:
         Files that were asked for, or that a mismatch left.
+    functional_coverage:
+        How often each of `cosim.functional_bins.BINS` was hit.
     """
 
     network: str
@@ -101,6 +111,7 @@ class CosimResult:
     mismatch: str | None = None
     waves: Path | None = None
     coverage: Path | None = None
+    functional_coverage: Hits = field(default_factory=Counter)
 
     @property
     def array(self) -> str:
@@ -207,6 +218,8 @@ class _Job:
     labels: NDArray[np.int64]
     image: bytes
     actions: list[Copy | Execute]
+    machine: Machine
+    halvings: int
     outside: NDArray[np.uint8]
     batches: list[NDArray[np.uint8]] = field(default_factory=list)
 
@@ -220,7 +233,10 @@ def cosimulate(
     batch: int = 16,
     seed: int = 0,
     config: CoreConfig | None = None,
+    halvings: int = 0,
+    parameters: str = "initial",
     latency: int = BUS_LATENCY,
+    abort_after: int | None = None,
     again: str | None = None,
     waves: bool = False,
     coverage: bool = False,
@@ -241,8 +257,15 @@ def cosimulate(
         Training steps, samples a step (a power of two), and the seed of everything random.
     config:
         A core with memories of the user's own; by default the smallest that fit.
+    halvings:
+        How often the learning rate was halved.
+    parameters:
+        One of `PARAMETERS`: what the step starts from.
     latency:
         Of the memory behind the bus, in cycles.
+    abort_after:
+        Start the first step once more in front of it, and stop that after so many cycles, before
+        it writes to the memory behind the bus.
     again:
         Command that runs this again, for the report of a mismatch; by default `eoq cosim` with the
         network, the array, the batch and the seed.
@@ -265,12 +288,14 @@ def cosimulate(
     learning_rate_shift(batch)
     version = require(simulator)
     tell("compiling the step")
-    job = _prepare(network, array, steps, batch, seed, config)
+    job = _prepare(network, array, steps, batch, seed, config, halvings, parameters, abort_after)
     folder = _folder() if waves or coverage else None
     wave_file = folder / "core.fst" if folder and waves else None
     coverage_file = folder / "coverage.dat" if folder and coverage else None
 
     def run(watch: Watch | None = None, window: Waves | None = None) -> CoreRun:
+        if watch is not None and abort_after is not None:
+            watch = replace(watch, program=watch.program + 1)
         return simulate(
             job.config, job.image, job.actions, simulator=simulator, latency=latency,
             patience=4 * times.cycles + 100_000, watch=watch, waves=window,
@@ -278,12 +303,26 @@ def cosimulate(
         )  # fmt: skip
 
     times = job.program.times(latency)
+    stores = [n for n, word in enumerate(job.program.words) if isinstance(word, Store)]
+    latest = min(int(times.taken[number]) for number in stores)
+    if abort_after is not None and not 0 < abort_after < latest:
+        raise InputError(
+            f"abort_after must be 1 to {latest - 1} cycles, before anything is stored, not "
+            f"{abort_after}"
+        )
     started = perf_counter()
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # The simulation is a process of its own.
-        future = pool.submit(run, None, Waves(wave_file) if wave_file else None)
-        references = list(_references(job))
-        simulated = future.result()
+    beside = _beside(lambda: _references(job))
+    try:
+        simulated = run(None, Waves(wave_file) if wave_file else None)
+        references = beside.result()
+    except BaseException:
+        # No half of a waveform stays.
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    aborted = [] if abort_after is None else [simulated.programs.pop(0)]
+    if any(ran.fault is not Fault.ABORTED for ran in aborted):
+        raise CheckError(f"a program that was to be stopped after {abort_after} cycles was not")
     seconds = simulated.seconds or perf_counter() - started
     results = [
         Step(
@@ -305,7 +344,25 @@ def cosimulate(
     return CosimResult(
         name, job.config, batch, seed, simulator, version, job.program, times, results, differ,
         [ran.counters for ran in simulated.programs], seconds, mismatch, wave_file, coverage_file,
+        _hits(job, results, simulated, aborted=bool(aborted)),
     )  # fmt: skip
+
+
+def _beside(work: Callable[[], _T]) -> "Future[_T]":
+    """Do something while a simulation, a process of its own, runs.
+
+    Ctrl-C does not wait for the thread, as it would for one of an executor.
+    """
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _folder() -> Path:
@@ -316,11 +373,12 @@ def _folder() -> Path:
 
 def _prepare(
     network: str | Path | Network, array: tuple[int, int], steps: int, batch: int, seed: int,
-    config: CoreConfig | None,
+    config: CoreConfig | None, halvings: int, parameters: str, abort_after: int | None,
 ) -> _Job:  # fmt: skip
     model = build_model(EOQ.rewrite(load_network(network)), seed)
     config = config or fit_core(model, array, batch)
-    program = compile_step(model, config, batch)
+    set_parameters(model, parameters, seed)
+    program = compile_step(model, config, batch, halvings=halvings)
     codes, labels = _batches(steps, batch, seed)
     codes = codes.reshape(steps, batch, *model.network.input_shape)
     lowered = program.lowered
@@ -331,24 +389,39 @@ def _prepare(
     start = -(-len(image) // _PROGRAM_ALIGNMENT) * _PROGRAM_ALIGNMENT
     image = image.ljust(start, b"\0") + program_bytes(program.words)
     actions: list[Copy | Execute] = []
+    if abort_after is not None:
+        actions += [Copy(len(outside), 0, slot), Execute(start, len(program.words), abort_after)]
     for step in range(steps):
         actions += [
             Copy(len(outside) + step * slot, 0, slot),
             Execute(start, len(program.words)),
         ]
-    return _Job(model, config, program, codes, labels, image, actions, outside, batches)
+    return _Job(model, config, program, codes, labels, image, actions,
+                Machine(config, outside.copy()), halvings, outside, batches)  # fmt: skip
 
 
 def _references(job: _Job) -> "list[StepReference]":
     """What every step has to do; trains golden's model on the way."""
-    outside = job.outside.copy()
-    machine = Machine(job.config, outside)
+    machine = job.machine
     found = []
     for codes, labels, part in zip(job.codes, job.labels, job.batches, strict=True):
-        trace = job.model.step(codes, labels, learning_rate_shift(len(codes)))
-        outside[: len(part)] = part
+        k = learning_rate_shift(len(codes))
+        trace = job.model.step(codes, labels, k, job.halvings)
+        machine.outside[: len(part)] = part
         found.append(reference(job.program, machine, trace))
     return found
+
+
+def _hits(job: _Job, steps: list[Step], run: CoreRun, *, aborted: bool) -> Hits:
+    hits = job.machine.bins.hits + program_bins(job.program)
+    for number, (step, ran) in enumerate(zip(steps, run.programs, strict=True)):
+        if step.differences:
+            # What was not done as it should be has no times to count.
+            continue
+        hits += time_bins(job.program, step.times, ran)
+        hits["program after a program"] += number > 0
+        hits["program after an abort"] += number == 0 and aborted
+    return +hits
 
 
 def _parameters_that_differ(job: _Job, run: CoreRun) -> list[str]:

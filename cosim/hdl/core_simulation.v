@@ -4,7 +4,7 @@
 //   0  finish
 //   1  write b to register a
 //   2  write register a into registers.txt
-//   3  wait for the interrupt, for b cycles at most; then stop the program, and wait for b more
+//   3  wait for the interrupt, for b cycles at most; then stop the program, and wait for c more
 //   4  copy c lines of memory from line a to line b
 // Plus arguments: +lines=N, lines of memory.hex at first; +dump=N, lines of memory_after.hex;
 // +latency=N, of the memory.
@@ -130,7 +130,7 @@ module eoq_simulation #(
           if (s_bvalid) begin
             s_bready <= 0;
             if (s_bresp != 0) $fwrite(registers, "refused %0d %0d\n", s_address, s_wdata);
-            left <= b;
+            left <= c;
             state <= state == WRITING ? NEXT : STOPPED;
           end
         end

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cosim.core_fit import fit_core
+from cosim.extreme_parameters import set_parameters
 from cosim.machine import Machine
 from cosim.step_check import reference
 from cosim.tensor_check import compare
@@ -25,6 +26,7 @@ from golden.training import Model, learning_rate_shift
 from golden.zoo import lenet5, mlp, resnet8, resnet20
 from hwmodel.lowering.hazards import UNITS, find_needs
 from hwmodel.lowering.program import compile_step
+from rtl.config import CoreConfig
 from rtl.instructions import SEMAPHORES
 
 NETWORKS = {
@@ -214,3 +216,54 @@ def test_refusals_name_the_layer() -> None:
         compile_step(it, fit_core(it, (4, 4), 2), 3, k=0)
     with pytest.raises(InputError, match="halvings must be 0 to 3, not 4"):
         compile_step(it, fit_core(it, (4, 4), 2), 2, halvings=4)
+
+
+def differences(
+    network: Network, config: CoreConfig, batch: int, parameters: str = "initial", seed: int = 1
+) -> list[str]:
+    """What a step's program, run word by word, makes otherwise than golden."""
+    model = build(EOQ.rewrite(network), seed)
+    set_parameters(model, parameters, seed)
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(-127, 128, (batch, *network.input_shape)).astype(np.int8)
+    labels = rng.integers(0, 10, batch)
+    program = compile_step(model, config, batch)
+    outside = program.lowered.parameter_memory(model)
+    first = program.lowered.batch(codes, labels)
+    outside[: len(first)] = first
+    machine = Machine(config, outside)
+    trace = model.step(codes, labels, learning_rate_shift(batch))
+    return [str(found) for found in reference(program, machine, trace).differences]
+
+
+def test_two_pages_of_results_hold_the_loss_beside_the_logits() -> None:
+    network = Network("n", (1, 4, 4))
+    network.add("flatten", Flatten())
+    network.add("classifier", Linear(10))
+    config = CoreConfig(rows=4, columns=4, results_pages=2, results_page_depth=64)
+    assert differences(network, config, 4) == []
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(2, 0), (1, 1), (2, 1)])
+def test_a_convolution_of_one_pixel_is_not_always_a_linear_layer(stride: int, padding: int) -> None:
+    network = Network("n", (6, 1, 1))
+    network.add(
+        "convolution",
+        Convolution((1, 1), (stride, stride), (padding,) * 4, out_channels=4, bias=True),
+    )
+    network.add("relu", Activation())
+    network.add("flatten", Flatten())
+    network.add("classifier", Linear(10))
+    config = CoreConfig(rows=4, columns=4, results_pages=4, results_page_depth=64)
+    assert differences(network, config, 4) == []
+
+
+@pytest.mark.parametrize(("parameters", "seed"), [("small", 3), ("small", 4), ("large", 1)])
+def test_a_join_of_seven_bit_codes_shifts_them_as_far_as_golden_does(
+    parameters: str, seed: int
+) -> None:
+    # Codes of 7 bits that were far wider before they were shifted.
+    network = resnet8((1, 4, 4), 10, width=7)
+    config = CoreConfig(rows=2, columns=3, results_pages=4, results_page_depth=512,
+                        scratchpad_pages=16, scratchpad_page_bytes=16384)  # fmt: skip
+    assert differences(network, config, 2, parameters, seed) == []
