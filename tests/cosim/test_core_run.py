@@ -208,7 +208,8 @@ def test_a_program_that_never_ends_is_stopped_and_says_where() -> None:
         Loops(positions=1 << 15, channels=3), Pass(operand=Operand.NONE, signal=1),
         Load(outside=0, scratchpad=0, bytes=4, wait=1), End(),
     ]  # fmt: skip
-    with pytest.raises(CheckError, match=r"^program 0 did not end within 2000 cycles; .* word 3"):
+    said = r"^program 0 did not end within 2000 cycles; program counter: word 3; at work: the VEC"
+    with pytest.raises(CheckError, match=said):
         run_program(CONFIG, program, patience=2000)
 
 

@@ -1,11 +1,13 @@
 """Lists of co-simulations: what is in them, resuming after a kill, Ctrl-C, and JUnit XML."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +17,7 @@ from cosim.functional_bins import BINS, missed
 from cosim.junit import junit
 from cosim.regression import run_list
 from cosim.regression_list import read_list
+from cosim.runner import cosimulate
 from golden.errors import InputError
 
 LIST = """
@@ -36,12 +39,25 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def start(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def started(*arguments: str | Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """`eoq cosim`; whatever a failing test leaves of it goes."""
     code = "from eoq.cli import main; main()"
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", code, "cosim", *map(str, arguments)], cwd=folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    below: dict[int, str] = {}
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            below = descendants(process.pid)
+            process.kill()
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
 
 
 def descendants(parent: int) -> dict[int, str]:
@@ -65,7 +81,7 @@ def descendants(parent: int) -> dict[int, str]:
     return found
 
 
-def until(happened: Callable[[], object], seconds: float = 60) -> None:
+def until(happened: Callable[[], object], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "it did not happen in time"
@@ -147,19 +163,19 @@ def test_a_bin_that_is_not_hit_fails_a_list_that_wants_all(tmp_path: Path) -> No
 def test_killed_and_started_again_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     path, folder = write(tmp_path, LIST), tmp_path / "results"
     arguments = ("--list", path, "-o", folder, "--workers", "1")
-    process = start(*arguments, folder=tmp_path)
-    until(lambda: list(folder.glob("*.json")) and "vvp" in descendants(process.pid).values())
-    below = descendants(process.pid)
-    process.kill()
-    process.communicate()
-    until(lambda: not any(map(alive, below)), 10)
+    with started(*arguments, folder=tmp_path) as process:
+        until(lambda: list(folder.glob("*.json")) and "vvp" in descendants(process.pid).values())
+        below = descendants(process.pid)
+        process.kill()
+        process.wait()
+    until(lambda: not any(map(alive, below)), 30)
     done = {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}
     assert 1 <= len(done) < len(NAMES)
     # Nothing half-written, under no name.
     assert set(folder.iterdir()) == set(done)
     junit_file = tmp_path / "cosim.xml"
-    process = start(*arguments, "--junit", junit_file, "--json", folder=tmp_path)
-    out, err = process.communicate()
+    with started(*arguments, "--junit", junit_file, "--json", folder=tmp_path) as process:
+        out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     summary = json.loads(out)
     assert summary["passed"]
@@ -174,43 +190,59 @@ def test_killed_and_started_again_nothing_is_lost_or_doubled(tmp_path: Path) -> 
     assert [case.get("name") for case in cases] == NAMES
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("what", ["list", "one"])
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that nobody else uses, with one simulation."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EOQ_CACHE", str(cache))
+        cosimulate(network="mlp", array=(2, 3), simulator="icarus", batch=1)
+    return cache
+
+
+@pytest.mark.parametrize(
+    ("what", "stop"), [("list", signal.SIGINT), ("one", signal.SIGINT), ("one", signal.SIGTERM)]
+)
 def test_ctrl_c_leaves_no_process_and_no_file(
-    tmp_path: Path, stop: signal.Signals, what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = tmp_path / "cache" / "runs"
-    monkeypatch.setenv("EOQ_CACHE", str(tmp_path / "cache"))
+    tmp_path: Path, stop: signal.Signals, what: str, own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    runs = own_cache / "runs"
+    monkeypatch.setenv("EOQ_CACHE", str(own_cache))
     one = ("--array", "2x3", "--sim", "icarus", "--steps", "2000", "--batch", "1")
     listed = LIST.replace("[1, 2]", "1").replace("[0, 1]", "0") + "steps = 2000\n"
     arguments = {
-        "one": (*one, "--waves", "--junit", "out.xml"),
+        "one": (*one, "--junit", "out.xml"),
         "list": ("--list", write(tmp_path, listed), "-o", "results", "--junit", "out.xml"),
     }[what]
-    process = start(*arguments, folder=tmp_path)
-    # Before a simulation there is vvp too, which is asked for its version.
-    until(lambda: list(runs.glob("core-*/trace.txt")))
-    below = descendants(process.pid)
-    assert "vvp" in below.values()
-    process.send_signal(stop)
-    out, err = process.communicate(timeout=15)
+    with started(*arguments, folder=tmp_path) as process:
+        # Before a simulation there is vvp too, which is asked for its version.
+        until(lambda: list(runs.glob("core-*/trace.txt")))
+        below = descendants(process.pid)
+        assert "vvp" in below.values()
+        process.send_signal(stop)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err.strip()) == (130, "", "eoq: interrupted")
-    until(lambda: not any(map(alive, below)), 1)
+    assert not any(map(alive, below))
     assert not list(runs.iterdir())
     assert not (tmp_path / "out.xml").exists()
     assert what == "one" or not list((tmp_path / "results").iterdir())
 
 
-def test_ctrl_c_stops_the_compiler_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EOQ_CACHE", str(tmp_path / "cache"))
-    process = start("--array", "2x3", "--batch", "1", folder=tmp_path)
-    until(lambda: "cc1plus" in descendants(process.pid).values())
-    below = descendants(process.pid)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=15)
+def test_ctrl_c_stops_the_compiler_too(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EOQ_CACHE", str(own_cache))
+    builds = set((own_cache / "simulations").iterdir())
+    with started("--array", "2x3", "--batch", "1", "--waves", folder=tmp_path) as process:
+        until(lambda: "cc1plus" in descendants(process.pid).values())
+        below = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip()) == (130, "eoq: interrupted")
-    until(lambda: not any(map(alive, below)), 1)
-    assert not list((tmp_path / "cache" / "simulations").iterdir())
+    until(lambda: not any(map(alive, below)), 5)
+    assert set((own_cache / "simulations").iterdir()) == builds
+    assert not list((own_cache / "runs").iterdir())
 
 
 def test_junit_counts_failures_and_errors_and_survives_any_text() -> None:
