@@ -4,13 +4,10 @@
 arithmetic; Yosys' SAT solver is asked for inputs on which the hardware differs.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from amaranth.back import rtlil
 from amaranth.hdl import Assert, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import Component, In
 
@@ -18,17 +15,9 @@ from golden.formats import LEFT_SHIFT_MAX, RANDOM_BITS, QuantSpec, Rounding
 from rtl import lane_quantizer, quantizer
 from rtl.lane_quantizer import LaneQuantizer
 from rtl.quantizer import Quantizer
+from tests.rtl.formal import holds, holds_for, is_refuted
 
-PROVE = """
-import sys
-from pyosys import libyosys as y
-d = y.Design()
-for command in (
-    "read_rtlil " + sys.argv[1], "prep -top top -flatten", "chformal -lower", "opt -full",
-    "sat -verify -seq 4 -prove-skip 2 -prove-asserts -set-def-inputs",
-):
-    y.run_pass(command, d)
-"""
+TWO_REGISTERS = holds_for(2, 2)
 
 
 def golden_result(x: Value, count: Value, random: Value | int, width_out: int) -> Value:
@@ -101,39 +90,23 @@ class LaneProof(Component):
         return m
 
 
-def prove(proof: Component, folder: Path) -> subprocess.CompletedProcess[str]:
-    path = folder / "proof.il"
-    path.write_text(rtlil.convert(proof, emit_src=False))
-    return subprocess.run(
-        [sys.executable, "-c", PROVE, str(path)], capture_output=True, text=True, check=False
-    )
-
-
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize(("width_in", "width_out"), [(32, 8), (16, 16), (32, 16)])
 def test_the_hardware_is_the_specification(
     width_in: int, width_out: int, rounding: Rounding, tmp_path: Path
 ) -> None:
-    done = prove(Proof(QuantSpec(width_in, width_out, rounding)), tmp_path)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "no model found: SUCCESS" in done.stdout
+    holds(Proof(QuantSpec(width_in, width_out, rounding)), tmp_path, TWO_REGISTERS)
 
 
 def test_the_lane_is_the_specification(tmp_path: Path) -> None:
-    done = prove(LaneProof(), tmp_path)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "no model found: SUCCESS" in done.stdout
+    holds(LaneProof(), tmp_path, TWO_REGISTERS)
 
 
 def test_a_lane_that_saturates_late_is_refuted(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(lane_quantizer, "_KEPT", lane_quantizer._KEPT - 1)
-    done = prove(LaneProof(), tmp_path)
-    assert done.returncode != 0
-    assert "model found: FAIL" in done.stdout
+    is_refuted(LaneProof(), tmp_path, TWO_REGISTERS)
 
 
 def test_a_wrong_constant_is_refuted(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(quantizer, "ROUND_HALF", 0x7FFF)
-    done = prove(Proof(QuantSpec(32, 8)), tmp_path)
-    assert done.returncode != 0
-    assert "model found: FAIL" in done.stdout
+    is_refuted(Proof(QuantSpec(32, 8)), tmp_path, TWO_REGISTERS)
