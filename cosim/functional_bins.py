@@ -7,7 +7,9 @@ bins are counted from is in `cosim.value_bins` (numbers and words) and `cosim.ti
 from collections import Counter
 from collections.abc import Mapping
 
-__all__ = ["BINS", "Hits", "missed"]
+from rtl.instructions import Fault
+
+__all__ = ["BINS", "Hits", "fault_bin", "missed"]
 
 Hits = Counter[str]
 """How often each bin was hit."""
@@ -71,8 +73,26 @@ BINS: Mapping[str, str] = {
     "transfer of more than a burst": "the second burst begins at the wrong address",
     "program after a program": "something of the last program is left in the core",
     "program after an abort": "an abort leaves a queue, a semaphore or a burst behind",
+    # Faults: each has a program of its own (`cosim.fault_programs`).
+    "fault OP": "a word that there is not is run as another one",
+    "fault FIELD": "a field outside its range is taken as it is",
+    "fault ADDRESS": "an access past a memory's end wraps to its beginning",
+    "fault CONFLICT": "a product multiplies what two reads of one page collide to",
+    "fault ALIGNMENT": "a transfer of part of a line moves other bytes",
+    "fault BUS": "data that the bus answered with an error are taken for good",
+    "fault SEMAPHORE": "a signal too many is lost",
+    "fault DEADLOCK": "a program that waits for itself hangs",
+    "fault NO_END": "a program without END never stops",
+    "fault ABORTED": "a program cannot be stopped",
+    "fault UNIT": "a word for a unit that there is not is dealt to another one",
+    "program after a fault": "a fault leaves a queue, a semaphore or itself behind",
 }  # fmt: skip
 """Name of each bin and the failure that would go unseen if it were never hit."""
+
+
+def fault_bin(fault: Fault) -> str:
+    """Name of the bin for a fault that a program was made for."""
+    return f"fault {fault.name}"
 
 
 def missed(hits: Mapping[str, int]) -> list[str]:

@@ -14,12 +14,13 @@ __all__ = ["Run", "RunList", "read_list"]
 
 _DEFAULTS: dict[str, Any] = {
     "network": "mlp", "array": "4x4", "sim": "verilator", "steps": 1, "batch": 16, "seed": 0,
-    "halvings": 0, "parameters": "initial", "latency": 20, "abort_after": 0,
+    "halvings": 0, "parameters": "initial", "latency": 20, "abort_after": 0, "order": "compiled",
     "accumulator_bits": 32, "coverage": False,
 }  # fmt: skip
 """Of `[[run]]`; their types are the types that are asked for. `abort_after` 0: no abort."""
 
 _RANDOM = {"random", "sim", "coverage"}
+_FAULT = {"fault", "sim", "latency"}
 _RANGE = re.compile(r"(\d+)(?:-(\d+)(?:/(\d+))?)?")
 
 
@@ -93,7 +94,7 @@ def read_list(path: Path) -> RunList:
 
 
 def _expand(where: str, table: dict[str, Any]) -> Iterator[Run]:
-    allowed = _RANDOM if "random" in table else _DEFAULTS.keys()
+    allowed = _RANDOM if "random" in table else _FAULT if "fault" in table else _DEFAULTS.keys()
     unknown = sorted(table.keys() - allowed)
     if unknown:
         raise InputError(f"{where}: keys must be {', '.join(sorted(allowed))}, not {unknown[0]!r}")
@@ -104,7 +105,7 @@ def _expand(where: str, table: dict[str, Any]) -> Iterator[Run]:
         if key == "random":
             values = [number for part in values for number in _numbers(where, part)]
         for one in values:
-            kind = int if key == "random" else type(_DEFAULTS[key])
+            kind = {"random": int, "fault": str}.get(key) or type(_DEFAULTS[key])
             if type(one) is not kind:
                 raise InputError(f"{where}: {key} must be {kind.__name__}, not {one!r}")
         choices.append(values)
@@ -112,7 +113,7 @@ def _expand(where: str, table: dict[str, Any]) -> Iterator[Run]:
         settings = dict(zip(filled, chosen, strict=True))
         shown = [
             f"{key}-{value}" for key, value in settings.items()
-            if key in ("random", "sim") or value != _DEFAULTS[key]
+            if key in ("random", "fault", "sim") or value != _DEFAULTS[key]
         ]  # fmt: skip
         name = re.sub(r"[^\w.-]+", "_", "_".join(shown))
         yield Run(name, settings)

@@ -17,7 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from cosim.chain import chain
 from cosim.core_build import require
+from cosim.fault_programs import FaultOutcome, run_fault
 from cosim.random_cases import random_case
 from cosim.runner import CosimResult, configure, cosimulate
 from golden.errors import CheckError, InputError
@@ -40,8 +42,10 @@ def write_json(path: Path, content: object) -> None:
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def co_simulate(settings: dict[str, Any]) -> CosimResult:
+def co_simulate(settings: dict[str, Any]) -> CosimResult | FaultOutcome:
     """Run what one entry of a list asks for (`cosim.regression_list`)."""
+    if "fault" in settings:
+        return run_fault(settings["fault"], settings["sim"], settings["latency"])
     sim, coverage = settings["sim"], settings["coverage"]
     if "random" in settings:
         case = random_case(settings["random"])
@@ -51,13 +55,14 @@ def co_simulate(settings: dict[str, Any]) -> CosimResult:
         raise InputError(f"array must be ROWSxCOLUMNS, not {settings['array']!r}")
     array = int(rows), int(columns)
     require(sim)
-    config = configure(settings["network"], array, settings["batch"])
+    network = chain(settings["network"]) or settings["network"]
+    config = configure(network, array, settings["batch"])
     config = dataclasses.replace(config, accumulator_bits=settings["accumulator_bits"])
     return cosimulate(
-        network=settings["network"], array=array, simulator=sim, config=config, coverage=coverage,
+        network=network, array=array, simulator=sim, config=config, coverage=coverage,
         abort_after=settings["abort_after"] or None,
         **{key: settings[key] for key in ("steps", "batch", "seed", "halvings", "parameters",
-                                          "latency")},
+                                          "latency", "order")},
     )  # fmt: skip
 
 
@@ -68,7 +73,7 @@ def _perform(order: dict[str, Any]) -> None:
         found = co_simulate(order["settings"])
         result |= found.summary()
         result["functional_coverage"] = dict(found.functional_coverage)
-        if found.coverage:
+        if isinstance(found, CosimResult) and found.coverage:
             write_whole(folder / f"{order['name']}.dat", found.coverage.read_bytes())
             shutil.rmtree(found.coverage.parent)
     except (InputError, CheckError, ValueError) as error:

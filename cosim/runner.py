@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cosim.core_build import SIMULATORS, require
 from cosim.core_fit import fit_core
 from cosim.core_run import Copy, CoreRun, Execute, Watch, Waves, program_bytes, simulate
+from cosim.dealing_order import dealt_ahead
 from cosim.extreme_parameters import PARAMETERS, set_parameters
 from cosim.functional_bins import Hits
 from cosim.machine import Machine
@@ -237,6 +238,7 @@ def cosimulate(
     parameters: str = "initial",
     latency: int = BUS_LATENCY,
     abort_after: int | None = None,
+    order: str = "compiled",
     again: str | None = None,
     waves: bool = False,
     coverage: bool = False,
@@ -266,6 +268,8 @@ def cosimulate(
     abort_after:
         Start the first step once more in front of it, and stop that after so many cycles, before
         it writes to the memory behind the bus.
+    order:
+        One of `cosim.dealing_order.ORDERS`: which unit's words are dealt out as early as can be.
     again:
         Command that runs this again, for the report of a mismatch; by default `eoq cosim` with the
         network, the array, the batch and the seed.
@@ -288,7 +292,8 @@ def cosimulate(
     learning_rate_shift(batch)
     version = require(simulator)
     tell("compiling the step")
-    job = _prepare(network, array, steps, batch, seed, config, halvings, parameters, abort_after)
+    job = _prepare(network, array, steps, batch, seed, config, halvings, parameters, abort_after,
+                   order)  # fmt: skip
     folder = _folder() if waves or coverage else None
     wave_file = folder / "core.fst" if folder and waves else None
     coverage_file = folder / "coverage.dat" if folder and coverage else None
@@ -344,7 +349,7 @@ def cosimulate(
     return CosimResult(
         name, job.config, batch, seed, simulator, version, job.program, times, results, differ,
         [ran.counters for ran in simulated.programs], seconds, mismatch, wave_file, coverage_file,
-        _hits(job, results, simulated, aborted=bool(aborted)),
+        _hits(job, times, results, simulated, aborted=bool(aborted)),
     )  # fmt: skip
 
 
@@ -373,12 +378,12 @@ def _folder() -> Path:
 
 def _prepare(
     network: str | Path | Network, array: tuple[int, int], steps: int, batch: int, seed: int,
-    config: CoreConfig | None, halvings: int, parameters: str, abort_after: int | None,
+    config: CoreConfig | None, halvings: int, parameters: str, abort_after: int | None, order: str,
 ) -> _Job:  # fmt: skip
     model = build_model(EOQ.rewrite(load_network(network)), seed)
     config = config or fit_core(model, array, batch)
     set_parameters(model, parameters, seed)
-    program = compile_step(model, config, batch, halvings=halvings)
+    program = dealt_ahead(compile_step(model, config, batch, halvings=halvings), order)
     codes, labels = _batches(steps, batch, seed)
     codes = codes.reshape(steps, batch, *model.network.input_shape)
     lowered = program.lowered
@@ -412,13 +417,15 @@ def _references(job: _Job) -> "list[StepReference]":
     return found
 
 
-def _hits(job: _Job, steps: list[Step], run: CoreRun, *, aborted: bool) -> Hits:
+def _hits(
+    job: _Job, predicted: ProgramTimes, steps: list[Step], run: CoreRun, *, aborted: bool
+) -> Hits:
     hits = job.machine.bins.hits + program_bins(job.program)
     for number, (step, ran) in enumerate(zip(steps, run.programs, strict=True)):
         if step.differences:
             # What was not done as it should be has no times to count.
             continue
-        hits += time_bins(job.program, step.times, ran)
+        hits += time_bins(job.program, predicted, step.times, ran)
         hits["program after a program"] += number > 0
         hits["program after an abort"] += number == 0 and aborted
     return +hits

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cosim.core_run import ProgramRun
 from cosim.functional_bins import Hits
+from hwmodel.lowering.hazards import UNITS
 from hwmodel.lowering.program import StepProgram
 from hwmodel.program_cycles import ProgramTimes
 from rtl.instructions import Unit
@@ -16,19 +17,18 @@ __all__ = ["time_bins"]
 
 _UNITS = {Unit.MATRIX: "matrix unit", Unit.VECTOR: "vector unit", Unit.DMA: "DMA"}
 
-_QUEUE = 8
-"""Words that wait for one unit (`rtl.dispatcher`)."""
 
-
-def time_bins(program: StepProgram, measured: ProgramTimes, run: ProgramRun) -> Hits:
+def time_bins(
+    program: StepProgram, predicted: ProgramTimes, measured: ProgramTimes, run: ProgramRun
+) -> Hits:
     """Count what the trace of one program proves.
 
     Parameters
     ----------
     program:
         What ran.
-    measured:
-        Its words' times in the simulation.
+    predicted, measured:
+        Its words' times by the model, and in the simulation, where they are the same.
     run:
         For its counters.
     """
@@ -37,7 +37,7 @@ def time_bins(program: StepProgram, measured: ProgramTimes, run: ProgramRun) -> 
     hits: Hits = Counter()
     for unit, name in _UNITS.items():
         hits[f"{name} waits for a semaphore"] += _waits(program, measured, numbers[unit])
-        hits[f"{name}'s queue is full"] += _full(measured, numbers[unit])
+        hits[f"{name}'s queue is full"] += predicted.held_up[UNITS.index(unit)]
     hits["operands in one page"] += run.counters["vector_waiting"]
     matrix = numbers[Unit.MATRIX]
     taken, complete = measured.taken[matrix], measured.complete[matrix]
@@ -62,17 +62,6 @@ def _waits(program: StepProgram, times: ProgramTimes, numbers: NDArray[np.int64]
         taken = int(times.taken[number])
         if wait and taken > free:
             found += any(wait >> bit & 1 and taken - 1 in signals.get(bit, ()) for bit in range(8))
-    return found
-
-
-def _full(times: ProgramTimes, numbers: NDArray[np.int64]) -> int:
-    """Words that the dispatcher certainly had to keep: the word in front of them, another unit's,
-    was taken while the eight words before them still waited."""
-    found = 0
-    for place in range(_QUEUE, len(numbers)):
-        number, oldest = numbers[place], numbers[place - _QUEUE]
-        if number - 1 != numbers[place - 1]:
-            found += int(times.taken[number - 1] + 1 < times.taken[oldest])
     return found
 
 

@@ -30,11 +30,14 @@ class ProgramTimes:
         Of every word.
     cycles:
         Of the program.
+    held_up:
+        By the model: cycles in which the dispatcher stood before the full queue of each of `UNITS`.
     """
 
     taken: NDArray[np.int64]
     complete: NDArray[np.int64]
     cycles: int
+    held_up: tuple[int, ...] = ()
 
     def duration(self, word: int) -> int:
         """Cycles from the one in which a word is taken to the one in which it is complete."""
@@ -71,6 +74,7 @@ def program_times(
     line = config.line_bytes
     taken = np.zeros(count, dtype=np.int64)
     complete = np.zeros(count, dtype=np.int64)
+    held_up = np.zeros(len(UNITS), dtype=np.int64)
     cycles = int(
         replay(
             unit,
@@ -81,14 +85,14 @@ def program_times(
             np.array([isinstance(word, Store) for word in words], dtype=np.bool_),
             np.array([w.outside if w else 0 for w in moves], dtype=np.int64),
             np.array([w.bytes // line if w else 0 for w in moves], dtype=np.int64),
-            line, latency, limit, taken, complete,
+            line, latency, limit, taken, complete, held_up,
         )
     )  # fmt: skip
     if cycles == -2:
         raise CheckError(f"a semaphore holds {SEMAPHORE_MAX} signals, and is given more")
     if cycles < 0:
         raise CheckError(f"the program must end within {limit} cycles, and does not")
-    return ProgramTimes(taken, complete, cycles)
+    return ProgramTimes(taken, complete, cycles, tuple(map(int, held_up)))
 
 
 def _unit(word: Word) -> int:

@@ -31,10 +31,11 @@ _TAKE, _MOVE, _COMPLETE = 0, 1, 2
 @njit(cache=True, error_model="numpy")
 def replay(
     unit, next_taken, complete_after, waits, signals, is_store, outside, lines, line_bytes,
-    latency, limit, taken, complete,
+    latency, limit, taken, complete, held_up,
 ):  # fmt: skip
-    """Fill `taken` and `complete` of every word; returns the cycles of the program, -1 if more
-    than `limit`, -2 if a semaphore holds too many signals.
+    """Fill `taken` and `complete` of every word, and `held_up` of every unit: cycles in which the
+    dispatcher stood before its full queue. Returns the cycles of the program, -1 if more than
+    `limit`, -2 if a semaphore holds too many signals.
 
     Parameters
     ----------
@@ -183,6 +184,8 @@ def replay(
                     queue[u, (head[u] + level[u]) % _QUEUE] = next_word
                     level[u] += 1
                     moved = True
+                else:
+                    held_up[u] += 1
             elif go[3]:
                 idle = state == _TAKE and not dma_taken
                 for k in range(_UNITS):

@@ -3,7 +3,8 @@
 // Bursts are served in order. The first beat of a read comes `latency` cycles after its address was
 // taken, or right behind the burst before it; a response `latency` cycles after the last beat of its
 // write. Beats follow each other without a pause, and an address is taken whenever fewer than BURSTS
-// are waiting. An address past the end is answered with DECERR. Whoever places it fills `line`.
+// are waiting. An address past the end is answered with DECERR; a burst past a boundary of 4096 bytes,
+// which AXI4 forbids, ends the simulation. Whoever places it fills `line`.
 module eoq_axi_memory #(
   parameter LINE_BYTES = 4,
   parameter LINES = 1024,
@@ -47,6 +48,15 @@ module eoq_axi_memory #(
   reg [63:0] now = 0;
   integer k;
   always @(posedge clk) now <= now + 1;
+
+  localparam BOUNDARY = 4096;
+  always @(posedge clk)
+    if (!rst) begin
+      if (arvalid && 32'(araddr % BOUNDARY) + (32'(arlen) + 1) * LINE_BYTES > BOUNDARY)
+        $fatal(1, "a read from %0d, %0d beats long, crosses %0d bytes", araddr, arlen + 1, BOUNDARY);
+      if (awvalid && 32'(awaddr % BOUNDARY) + (32'(awlen) + 1) * LINE_BYTES > BOUNDARY)
+        $fatal(1, "a write to %0d, %0d beats long, crosses %0d bytes", awaddr, awlen + 1, BOUNDARY);
+    end
 
   // Reads that wait: line of the next beat, beats behind it, and when the first may come.
   reg [ADDRESS_BITS-1:0] r_line [0:BURSTS-1];
