@@ -11,7 +11,7 @@ from golden.optimizer import MOMENTUM_SHIFT, WEIGHT
 from golden.randomness import draw
 from rtl.config import CoreConfig
 from rtl.quantizer import ROUND_HALF
-from rtl.vector_lane import O_STEP, LaneSettings
+from rtl.vector_lane import LANE_BITS, O_STEP, LaneSettings
 
 __all__ = ["WORKLOADS", "Maker", "Workload", "draw_place"]
 
@@ -205,7 +205,7 @@ def _lane_inputs(passes: Sequence[_LanePass]) -> dict[str, Integers]:
     gap = O_STEP + 2
     length = _LEAD + sum(len(each.x) + gap for each in passes)
     names = ("x", "y", "z", "x_take", "y_take", "z_take", "mask_take", "lane", "s0_place",
-             "s0_y_valid", "s3_go", "s3_again", "s4_index", "s5_valid", "s7_place",
+             "s0_y_valid", "s3_go", "s3_again", "s4_index", "s4_next", "s5_valid", "s7_place",
              "s7_mask_take")  # fmt: skip
     inputs = {name: np.zeros(length, dtype=np.int64) for name in names}
     # More than 64 bits: Python's integers.
@@ -229,7 +229,9 @@ def _lane_inputs(passes: Sequence[_LanePass]) -> dict[str, Integers]:
         for step, name in ((0, "s0_y_valid"), (3, "s3_go"), (5, "s5_valid")):
             later = slice(begin + 1 + step, begin + 1 + step + beats)
             inputs[name][later] = adds if name == "s0_y_valid" else 1
-        inputs["s4_index"][begin + 5 : begin + 5 + beats] = np.arange(beats) * each.step
+        index = np.arange(beats) * each.step
+        inputs["s4_index"][begin + 5 : begin + 5 + beats] = index
+        inputs["s4_next"][begin + 5 : begin + 5 + beats] = (index >> LANE_BITS) + 1
         begin += beats + gap
     return {**inputs, "set": settings}
 

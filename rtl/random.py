@@ -20,17 +20,17 @@ def _round(m: Module, name: str, a: Value, b: Value, key: Value) -> tuple[Value,
 
 
 class RandomDraw(Component):
-    """Draw for the index taken last: `golden.randomness.draw(key, index + lane)`.
+    """Draw for the index taken last: `golden.randomness.draw(key, index)`.
 
-    A register after the second round halves the path from the index adder. Whoever uses the draws
-    therefore gives each index one step ahead of its use.
+    A register after the second round halves the path. Whoever uses the draws therefore gives each
+    index one step ahead of its use.
 
     Members
     -------
     key:
         32-bit key of the tensor, constant while indices are in use.
-    index, lane:
-        24-bit index of the beat's first element, and the number of this lane. Their sum wraps.
+    index:
+        24 bits.
     take:
         Takes `index`; the draw belongs to it from the next cycle on, until the next `take`.
     o:
@@ -39,16 +39,13 @@ class RandomDraw(Component):
 
     key: In(32)
     index: In(24)
-    lane: In(5)
     take: In(1)
     o: Out(16)
 
     def elaborate(self, platform: object) -> Module:
         """Mix."""
         m = Module()
-        i = Signal(24)
-        m.d.comb += i.eq(self.index + self.lane)
-
+        i = self.index
         mixed = i[:16] ^ self.key[:16]
         keys = [self.key[position : position + 8] for position in ROUND_KEY_BITS]
         a, b = _round(m, "round_0", mixed[:8], mixed[8:], keys[0] ^ i[16:])

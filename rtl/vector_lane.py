@@ -12,6 +12,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from golden.randomness import MAX_INDEX
 from rtl import quantizer
 from rtl.adder import select_add
 from rtl.hierarchy import SharedComponent
@@ -19,7 +20,13 @@ from rtl.lane_quantizer import LaneQuantizer
 from rtl.quantizer import saturate
 from rtl.random import RandomDraw
 
-__all__ = ["O_STEP", "T_STEP", "LaneSettings", "VectorLane"]
+__all__ = ["INDEX_BITS", "LANE_BITS", "O_STEP", "T_STEP", "LaneSettings", "VectorLane"]
+
+INDEX_BITS = (MAX_INDEX - 1).bit_length()
+"""Of a random index."""
+
+LANE_BITS = 5
+"""Of a lane's number."""
 
 T_STEP = 6
 """Step in which a lane's 32-bit value can be used."""
@@ -89,8 +96,8 @@ class VectorLane(SharedComponent):
         A beat is in step 3. Only accumulation needs to know.
     s3_again:
         Add to the sum before, a step later. The bias is 0 then.
-    s4_index:
-        Random index of lane 0.
+    s4_index, s4_next:
+        Random index of lane 0, and its upper part, from bit `LANE_BITS` on, plus one.
     s5_valid:
         The lane's result counts. Otherwise `t` is 0.
     s7_place, s7_mask_take:
@@ -113,12 +120,13 @@ class VectorLane(SharedComponent):
         super().__init__(
             {
                 "set": In(LaneSettings()),
-                "lane": In(5),
+                "lane": In(LANE_BITS),
                 "x": In(signed(8)), "y": In(signed(8)), "z": In(signed(accumulator_bits)),
                 "x_take": In(1), "y_take": In(1), "z_take": In(1), "mask_take": In(1),
                 "s0_place": In(3), "s0_y_valid": In(1),
                 "s3_go": In(1), "s3_again": In(1),
-                "s4_index": In(24), "s5_valid": In(1),
+                "s4_index": In(INDEX_BITS), "s4_next": In(INDEX_BITS - LANE_BITS),
+                "s5_valid": In(1),
                 "s7_place": In(3), "s7_mask_take": In(1),
                 "t": Out(signed(32)), "magnitude": Out(unsigned(32)),
                 "o": Out(signed(8)), "mask": Out(8),
@@ -216,8 +224,12 @@ class VectorLane(SharedComponent):
                 m.d.sync += kept.eq(s7_positive)
 
         # Steps 6 and 7: quantise.
-        s5_index = Signal(24, reset_less=True)
-        m.d.sync += s5_index.eq(self.s4_index + self.lane)
+        # The lanes' numbers differ in few bits; that there is a carry is all that each finds out.
+        s5_index = Signal(INDEX_BITS, reset_less=True)
+        own = Signal(LANE_BITS + 1)
+        m.d.comb += own.eq(self.s4_index[:LANE_BITS] + self.lane)
+        upper = Mux(own[-1], self.s4_next, self.s4_index[LANE_BITS:])
+        m.d.sync += s5_index.eq(Cat(own[:-1], upper))
         m.submodules.draw = draw = RandomDraw()
         m.submodules.quantizer = last_step = LaneQuantizer()
         s7_random = Signal(16, reset_less=True)
@@ -225,7 +237,6 @@ class VectorLane(SharedComponent):
         m.d.comb += [
             draw.key.eq(how.key),
             draw.index.eq(s5_index),
-            draw.lane.eq(0),
             draw.take.eq(1),
             last_step.t.eq(s6_t),
             last_step.shift.eq(how.shift),

@@ -33,7 +33,14 @@ from rtl.vector_instructions import (
     Stride,
     Total,
 )
-from rtl.vector_lane import O_STEP, T_STEP, LaneSettings, VectorLane
+from rtl.vector_lane import (
+    INDEX_BITS,
+    LANE_BITS,
+    O_STEP,
+    T_STEP,
+    LaneSettings,
+    VectorLane,
+)
 
 __all__ = ["PASS_STREAMS", "SHIFT_BITS", "PassScalars", "VectorPass", "drain"]
 
@@ -246,6 +253,10 @@ class VectorPass(Component):
         present = beats[_STEP_0:]
         counted = [beat.data & (~what.accumulate | beat.block_ends) for beat in present]
 
+        index = streams[Stream.INDEX].address
+        next_index = Signal(INDEX_BITS - LANE_BITS)
+        m.d.comb += next_index.eq(index[LANE_BITS:] + 1)
+
         settings = lane_settings(m, what, self.scalars)
         for lane in range(columns):
             it = place(m, platform, f"lane_{lane}", VectorLane,
@@ -264,7 +275,8 @@ class VectorPass(Component):
                 it.s0_y_valid.eq(present[0].addend_lanes > lane),
                 it.s3_go.eq(present[3].data),
                 it.s3_again.eq(what.accumulate & ~(present[3].data & present[3].block_begins)),
-                it.s4_index.eq(streams[Stream.INDEX].address),
+                it.s4_index.eq(index),
+                it.s4_next.eq(next_index),
                 it.s5_valid.eq(counted[5] & (present[5].lanes > lane)),
                 it.s7_place.eq(present[7].place),
                 it.s7_mask_take.eq(present[7].data),

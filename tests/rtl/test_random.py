@@ -11,14 +11,13 @@ from rtl.random import RandomDraw
 def test_draws_are_goldens(key: int, pipeline: Any) -> None:
     rng = np.random.default_rng(key)
     index = np.concatenate([np.arange(300), rng.integers(0, 1 << 24, 700), [(1 << 24) - 1]])
-    lane = np.arange(len(index)) % 32
     got = pipeline(
         RandomDraw(),
-        {"key": np.full_like(index, key), "index": index, "lane": lane, "take": index >= 0},
+        {"key": np.full_like(index, key), "index": index, "take": index >= 0},
         "o",
         1,
     )
-    np.testing.assert_array_equal(got, draw(key, index + lane))
+    np.testing.assert_array_equal(got, draw(key, index))
 
 
 def test_a_draw_holds_until_the_next_index_is_taken(pipeline: Any) -> None:
