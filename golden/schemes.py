@@ -21,6 +21,8 @@ __all__ = [
     "WAGEUBN",
     "Format",
     "Normalizer",
+    "Optimizer",
+    "Scaling",
     "Scheme",
     "scheme",
 ]
@@ -34,6 +36,29 @@ class Normalizer(Enum):
     """Mean and standard deviation of the batch, per channel (Ioffe and Szegedy 2015)."""
     RANGE = "range"
     """Mean and range of the batch, per channel (Banner et al. 2018)."""
+
+
+class Scaling(Enum):
+    """How tensors are brought to few bits."""
+
+    NONE = "none"
+    EXPONENTS = "exponents"
+    """Shifted to an exponent of a sample's own, that was measured."""
+    SHIFTS = "shifts"
+    """WAGEUBN: to fixed grids, and errors by a power of two of the batch, that was measured."""
+    AFFINE = "affine"
+    """Range BN: a scale and a zero of the batch, that were measured."""
+
+
+class Optimizer(Enum):
+    """What makes an update of a gradient."""
+
+    SHIFTS = "shifts"
+    """EOQ: momentum and rate are shifts, the update is rounded stochastically."""
+    INTEGERS = "integers"
+    """WAGEUBN: momentum in integers, weights kept in 24 bits."""
+    SGD = "sgd"
+    """Stochastic gradient descent with momentum in floating point."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +99,8 @@ class Scheme:
         V (momentum).
     accumulator:
         Sums of products.
-    normalizer:
-        What normalises.
+    normalizer, scaling, optimizer:
+        What normalises, how tensors are brought to few bits, and what makes updates.
     statistics:
         Arithmetic and storage of normalisation: its sums, mean, deviation.
     normalized:
@@ -100,6 +125,8 @@ class Scheme:
     formats: Mapping[str, Format]
     accumulator: Format
     normalizer: Normalizer
+    scaling: Scaling
+    optimizer: Optimizer
     statistics: Format
     normalized: Format
     scalars: Format
@@ -141,6 +168,8 @@ EOQ = Scheme(
     formats=_formats(W=_INT8, A=_INT8, E=_INT8, G=_INT8, U=_INT8, V=_INT8),
     accumulator=_INT32,
     normalizer=Normalizer.NONE,
+    scaling=Scaling.EXPONENTS,
+    optimizer=Optimizer.SHIFTS,
     statistics=_INT16,
     normalized=_INT8,
     scalars=_INT16,
@@ -173,6 +202,8 @@ WAGEUBN = Scheme(
     ),
     accumulator=_INT32,
     normalizer=Normalizer.BATCH,
+    scaling=Scaling.SHIFTS,
+    optimizer=Optimizer.INTEGERS,
     statistics=_INT16,
     normalized=_INT8,
     scalars=Format("int8", 8, stored=24),
@@ -194,6 +225,8 @@ RANGE_BN = Scheme(
     formats=_formats(W=Format("int8", 8, stored=32), A=_INT8, E=_INT8, G=_FP32, U=_FP32, V=_FP32),
     accumulator=_INT32,
     normalizer=Normalizer.RANGE,
+    scaling=Scaling.AFFINE,
+    optimizer=Optimizer.SGD,
     statistics=_INT16,
     normalized=_INT8,
     scalars=_FP32,
@@ -214,6 +247,8 @@ FP32_BN = Scheme(
     formats=_formats(W=_FP32, A=_FP32, E=_FP32, G=_FP32, U=_FP32, V=_FP32),
     accumulator=_FP32,
     normalizer=Normalizer.BATCH,
+    scaling=Scaling.NONE,
+    optimizer=Optimizer.SGD,
     statistics=_FP32,
     normalized=_FP32,
     scalars=_FP32,

@@ -9,7 +9,7 @@ memories, control, wires.
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from golden.schemes import Normalizer
+from golden.schemes import Normalizer, Scaling
 from hwmodel.hierarchy import Hierarchy
 from hwmodel.step import Row, Step
 from hwmodel.technology import NOTHING, Technology
@@ -120,9 +120,10 @@ def area_parts(step: Step, technology: Technology, rows: Any, columns: Any) -> l
         else:
             once += technology.area("sqrt", fmt)
         parts.append(("normalization", lane.times(columns) + once))
-    if scheme.formats["A"].operand != "fp32":
-        ops = ("add", "multiply", "compare") if scheme.name == "range-bn" else ("shift", "compare")
-        total = "fp32" if scheme.name == "range-bn" else scheme.accumulator.operand
+    if scheme.scaling is not Scaling.NONE:
+        affine = scheme.scaling is Scaling.AFFINE
+        ops = ("add", "multiply", "compare") if affine else ("shift", "compare")
+        total = "fp32" if affine else scheme.accumulator.operand
         lane = technology.area("random", "int16")
         for op in ops:
             lane += technology.area(op, total)

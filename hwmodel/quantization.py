@@ -20,6 +20,7 @@ from golden.network import (
     Pad,
     Reshape,
 )
+from golden.schemes import Scaling
 from hwmodel.step import BIASES, MULTIPLIERS, WEIGHTED, Row, Step
 
 __all__ = [
@@ -36,19 +37,15 @@ _MOVES = (ChannelShuffle, Flatten, Pad, Reshape)
 
 def converted_tensors(step: Step) -> Mapping[str, int]:
     """How often each tensor is converted as such, forward (A) and in EOQ backward (E)."""
-    if step.scheme.name == "eoq":
+    if step.scheme.scaling is Scaling.EXPONENTS:
         return Counter((*step.dataflow.activations, *step.dataflow.errors))
-    return {} if step.scheme.name == "fp32-bn" else dict.fromkeys(_operands(step), 1)
+    return {} if step.scheme.scaling is Scaling.NONE else dict.fromkeys(_operands(step), 1)
 
 
 def quantization_operations(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
     """Rows of one layer in the phase quantization, its result being converted so many times."""
-    counts = {"eoq": _eoq, "wageubn": _wageubn, "range-bn": _range_bn, "fp32-bn": _nothing}
-    yield from counts[step.scheme.name](step, layer, conversions)
-
-
-def _nothing(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
-    yield from ()
+    if step.scheme.scaling is not Scaling.NONE:
+        yield from _ROWS[step.scheme.scaling](step, layer, conversions)
 
 
 def _convert(
@@ -207,24 +204,27 @@ def _range_bn(step: Step, layer: Layer, conversions: int) -> Iterator[Row]:
         yield from _affine(name, n)
 
 
+_ROWS = {Scaling.EXPONENTS: _eoq, Scaling.SHIFTS: _wageubn, Scaling.AFFINE: _range_bn}
+
+
 def waiting_tensors(step: Step) -> Iterator[tuple[str, int]]:
     """Tensors whose 32-bit sums wait for a measured scale, and how many elements wait at a time: a
     sample's or the batch's in EOQ (`Conventions.exponents`), the batch's in the other schemes."""
-    name = step.scheme.name
-    if name == "eoq":
+    scaling = step.scheme.scaling
+    if scaling is Scaling.EXPONENTS:
         if step.conventions.exponents == "lagged":
             return
         share = step.batch if step.conventions.exponents == "sample" else 1
         flow = step.dataflow
         for tensor in (*flow.activations, *flow.errors):
             yield tensor, step.elements(tensor) // share
-    elif name in ("wageubn", "range-bn"):
+    elif scaling is not Scaling.NONE:
         for layer in step.network:
-            kinds = (*WEIGHTED, Normalization) if name == "wageubn" else WEIGHTED
+            kinds = (*WEIGHTED, Normalization) if scaling is Scaling.SHIFTS else WEIGHTED
             measured = layer.name not in step.full_precision and layer.name in step.learned
             if measured and isinstance(layer.operator, kinds):
                 yield layer.name, step.elements(layer.name)
-        if name == "range-bn":
+        if scaling is Scaling.AFFINE:
             for tensor in _operands(step):
                 yield tensor, step.elements(tensor)
 
@@ -236,22 +236,22 @@ def quantization_barriers(step: Step) -> dict[str, int]:
     a layer wait for the batch's common scale. A gradient is complete only at the end of the batch
     in any scheme; its own scale is no barrier of its own.
     """
-    name = step.scheme.name
+    scaling = step.scheme.scaling
     path = gradient = 0
-    if name == "eoq":
+    if scaling is Scaling.EXPONENTS:
         flow = step.dataflow
         if step.conventions.exponents == "batch":
             path = len(flow.activations) + len(flow.errors)
         else:
             # One product over the batch needs one scale; with an exponent a batch it has one.
             gradient = sum(len(step.parameters[layer.name]) for layer in step.network)
-    elif name == "wageubn":
+    elif scaling is Scaling.SHIFTS:
         path = sum(
             isinstance(layer.operator, Normalization)
             or (isinstance(layer.operator, WEIGHTED) and layer.name not in step.full_precision)
             for layer in step.network
             if layer.name in step.learned
         )
-    elif name == "range-bn":
+    elif scaling is Scaling.AFFINE:
         path = len(_operands(step)) + len(step.weighted)
     return {"path": path, "weight_gradient": gradient}

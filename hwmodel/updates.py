@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from golden.network import Layer
+from golden.schemes import Optimizer
 from hwmodel.step import Row, Step
 
 __all__ = ["parameter_formats", "update_operations"]
@@ -36,12 +37,11 @@ def update_operations(step: Step, layer: Layer) -> Iterator[Row]:
     parameters = sum(math.prod(shape) for shape in step.parameters[layer.name].values())
     if not parameters or layer.name not in step.learned:
         return
-    if step.scheme.name == "eoq":
+    if step.scheme.optimizer is Optimizer.SHIFTS:
         yield from _eoq(step, layer)
         return
-    rule = _WAGEUBN if step.scheme.name == "wageubn" else _SGD
-    if layer.name in step.full_precision:
-        rule = _SGD
+    integers = step.scheme.optimizer is Optimizer.INTEGERS
+    rule = _WAGEUBN if integers and layer.name not in step.full_precision else _SGD
     for (op, fmt), count in rule.items():
         yield Row(layer.name, PHASE, op, fmt, count * parameters)
 

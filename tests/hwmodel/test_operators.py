@@ -261,7 +261,7 @@ def test_a_loss_of_more_classes_than_the_core_has():
 
     large = wide(5000)
     (loss,) = (w for w in large.work if w.instruction == "Loss")
-    assert loss.cycles == 4 * 5000 + 2 * 1250 + 17
+    assert loss.cycles == 4 * 5000 + 2 * 1250 + 19
     assert any("loss of 5000 class(es)" in text for text in large.assumptions)
     assert not any("class(es)" in text for text in wide(1024).assumptions)
     assert any("loss of 1 class(es)" in text for text in wide(1).assumptions)
