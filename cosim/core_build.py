@@ -28,6 +28,9 @@ _NEEDED = {
 _KEPT = ("simulation", "build.log")
 """Of a build. The rest is many times as large."""
 
+_COVERAGE = ("--coverage-line", "--coverage-toggle", "coverage.vlt")
+"""Options, and the file that leaves out what is not the core."""
+
 _HDL = ("axi_memory.v", "core_observer.v", "core_simulation.v")
 
 
@@ -121,13 +124,15 @@ def build_core(
             texts = {k: v for k, v in package(config).items() if k.endswith(".v")}
         for name, text in texts.items():
             (temporary / name).write_text(text)
-        for name in (*_HDL, "core_clock.v", "core_simulation.cpp"):
+        for name in (*_HDL, "core_clock.v", "core_simulation.cpp", "coverage.vlt"):
             text = resources.files("cosim").joinpath("hdl", name).read_text()
             (temporary / name).write_text(text)
         if simulator == "verilator":
-            options = [*(_trace() if waves else ()), *(["--coverage"] if coverage else ())]
+            options = [*(_trace() if waves else ()), *(_COVERAGE if coverage else ())]
             arguments = [*options, *sorted(texts)]
-            _verilate(temporary, found[0].path, parameters, arguments, optimized=optimized)
+            # Counters of every signal make functions that no optimiser gets through in time.
+            level = 0 if coverage else 3 if optimized else 1
+            _verilate(temporary, found[0].path, parameters, arguments, level)
         else:
             _compile_icarus(temporary, found[0].path, parameters, sorted(texts))
         for path in temporary.iterdir():
@@ -165,10 +170,9 @@ def _trace() -> list[str]:
 
 
 def _verilate(
-    folder: Path, verilator: Path, parameters: dict[str, int], arguments: list[str], *,
-    optimized: bool,
-) -> None:  # fmt: skip
-    """Compile; `arguments` are options and the core's files."""
+    folder: Path, verilator: Path, parameters: dict[str, int], arguments: list[str], level: int
+) -> None:
+    """Compile; `arguments` are options and the core's files, `level` the C++ compiler's -O."""
     command: list[str | Path] = [
         verilator, "-cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "-Mdir", ".",
         "--top-module", "eoq_simulation", "--prefix", "Vtop", "-o", "simulation",
@@ -176,10 +180,12 @@ def _verilate(
         # Registers that are not reset are overwritten before they matter, and begin at 0.
         "--x-assign", "fast", "--x-initial", "fast", "-O3",
         # The shipped Verilog is linted elsewhere, with all warnings and the shipped waivers.
-        "-Wno-lint",
+        # Yosys writes a sign extension as bits of a port that read its top bit: no loop, but one to
+        # a tool that looks at whole words.
+        "-Wno-lint", "-Wno-UNOPTFLAT",
         # Compiling takes longer than a few training steps run, and more optimisation or more files
         # cost more there than they give here.
-        "--output-split", "0", "-MAKEFLAGS", f"OPT_FAST=-O{3 if optimized else 1} OPT_SLOW=-O0 "
+        "--output-split", "0", "-MAKEFLAGS", f"OPT_FAST=-O{level} OPT_SLOW=-O0 "
         "OPT_GLOBAL=-O0",
         "core_simulation.cpp", *arguments, *_HDL,
     ]  # fmt: skip

@@ -133,6 +133,20 @@ def test_the_end_and_faults_are_held_against_the_model_too(
     assert re.match(message, result.mismatch or "")
 
 
+@pytest.mark.slow
+def test_coverage_counts_lines_and_toggles_of_the_core_alone() -> None:
+    result = cosimulate(network="mlp", array=(1, 1), batch=1, coverage=True)
+    assert result.passed, result.mismatch
+    assert result.coverage is not None
+    points = re.findall(r"\x01page\x02v_(\w+)/(\w+).* (\d+)$", result.coverage.read_text(), re.M)
+    assert {kind for kind, _, _ in points} == {"line", "branch", "toggle"}
+    modules = {module for _, module, _ in points}
+    assert "eoq_core" in modules
+    assert not modules & {"eoq_axi_memory", "eoq_simulation", "eoq_core_observer"}
+    hit = sum(int(count) > 0 for _, _, count in points)
+    assert 0 < hit < len(points)
+
+
 def test_refusals() -> None:
     with pytest.raises(InputError, match=r"^simulator must be one of verilator, icarus, not 'vcs'"):
         cosimulate(network="mlp", array=(4, 4), simulator="vcs")
