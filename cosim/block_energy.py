@@ -25,7 +25,7 @@ from rtl.config import CoreConfig
 from rtl.gate_netlist import flatten
 from rtl.synthesis import Synthesis
 
-__all__ = ["PhaseEnergy", "block_energy", "replayed", "rtl_vectors"]
+__all__ = ["PhaseEnergy", "block_energy", "replayed", "rtl_vectors", "workload_energy"]
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,25 @@ def block_energy(
     results = []
     for workload in maker(step, config, cycles, np.random.default_rng(seed)):
         tell(f"{synthesis.block}: simulating gates, {workload.phase}")
-        results.append(_cached(workload, synthesis, config, library, delays))
+        results.append(workload_energy(workload, synthesis, config, library, delays=delays))
     return results
 
 
-def _cached(
-    workload: Workload, synthesis: Synthesis, config: CoreConfig, library: CellLibrary, delays: bool
+def workload_energy(
+    workload: Workload,
+    synthesis: Synthesis,
+    config: CoreConfig,
+    library: CellLibrary,
+    *,
+    delays: bool = False,
 ) -> PhaseEnergy:
-    """One phase, from the cache beside the netlist if it was there."""
+    """One workload's energy, from the cache beside the netlist if it was there.
+
+    Raises
+    ------
+    CheckError
+        If the gates differ from the RTL.
+    """
     rooms = Path(__file__).parents[1]
     sources = (
         "cosim/block_energy", "cosim/energy", "cosim/gate_level", "cosim/levelized",

@@ -13,7 +13,7 @@ from rtl.config import CoreConfig
 from rtl.quantizer import ROUND_HALF
 from rtl.vector_lane import LANE_BITS, O_STEP, LaneSettings
 
-__all__ = ["WORKLOADS", "Maker", "Workload", "draw_place"]
+__all__ = ["WORKLOADS", "Maker", "Workload", "draw_place", "element_workload"]
 
 _LIMIT = 127
 
@@ -65,13 +65,27 @@ def _element(
     for phase in ("forward", "backward_data", "backward_weight", "noise"):
         products = [p for p in [*step.products, noise] if p.phase == phase]
         if products:
-            yield _tiles(phase, products, config.rows, cycles, rng)
+            yield element_workload(phase, products, config.rows, cycles, rng)
 
 
-def _tiles(
+def element_workload(
     phase: str, products: Sequence[Product], rows: int, cycles: int, rng: np.random.Generator
 ) -> Workload:
-    """Tiles follow each other without a gap."""
+    """A processing element at random places of random tiles that follow each other without a gap.
+
+    Parameters
+    ----------
+    phase:
+        Name of the workload.
+    products:
+        Of which each is taken as often as it has multiplications.
+    rows:
+        Of the array.
+    cycles:
+        At least how many.
+    rng:
+        Draws the places.
+    """
     lead = rows + 4
     tiles = []
     start = lead

@@ -37,7 +37,9 @@ from hwmodel.sensitivity import Influence, sensitivity
 from hwmodel.step import Row, Step
 from hwmodel.systolic import forward_cycles
 from hwmodel.technology import Technology, load_technology
+from hwmodel.toml_reader import Band
 from hwmodel.traffic import LayerTiling, Transfer, array_traffic, tilings, traffic
+from rtl.config import CoreConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,6 +260,24 @@ class Cost:
         return area_parts(self.step, self.technology, *self.array)
 
     @cached_property
+    def core_area(self) -> dict[str, Band] | None:
+        """Square micrometres of the core's matrix unit, array included, and of its vector unit.
+
+        Without memories, DMA and sequencer. None for other schemes, which have no core, for arrays
+        that no core has, and where the table is not calibrated.
+        """
+        if self.step.scheme is not EOQ or not self.technology.calibrated:
+            return None
+        try:
+            config = CoreConfig(rows=self.array[0], columns=self.array[1])
+        except ValueError:
+            return None
+        return {
+            block: self.technology.block_area(block, config)
+            for block in ("product_unit", "vector_unit")
+        }
+
+    @cached_property
     def assumptions(self) -> list[str]:
         """What the numbers rest on, beside the conventions."""
         rows, columns = self.array
@@ -344,6 +364,9 @@ class Cost:
                 **(area._asdict() if self.area_parts else dict.fromkeys(area._fields)),
                 "table": table,
             },
+            "core_area_um2": None
+            if self.core_area is None
+            else {**{k: area.nominal for k, area in self.core_area.items()}, "table": table},
             "conventions": self.step.conventions.as_dict(),
             "assumptions": self.assumptions,
         }

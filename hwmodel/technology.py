@@ -8,6 +8,10 @@ or not finite are refused in one line.
 A width that a table does not have is interpolated between its neighbours on logarithmic scales
 (an adder is nearly linear in its width, a multiplier nearly quadratic), and so is the access
 energy of a memory by its capacity; beyond the ends the line through the last two points goes on.
+
+A file that `eoq synth --calibrate` wrote also says `mac` itself, the energy of a processing element
+by what changes in it (`[[element]]`), and the area of the core's blocks by what they are made of
+(`[[block]]`, `hwmodel.core_area`).
 """
 
 import math
@@ -18,13 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import InputError
+from hwmodel.core_area import BLOCK_PARTS, PARTS
 from hwmodel.toml_reader import BYTES, Band, TomlReader
+from rtl.config import CoreConfig
 
-__all__ = ["BUILT_IN", "Band", "Technology", "load_technology"]
+__all__ = ["BUILT_IN", "CHANGES", "Band", "Technology", "load_technology"]
 
 _FOLDER = Path(__file__).parent / "technologies"
 
-BUILT_IN = ("horowitz-45nm", "jouppi-7nm", "eyeriss-relative")
+BUILT_IN = ("horowitz-45nm", "jouppi-7nm", "eyeriss-relative", "osu018")
+
+CHANGES = ("cycle", "operand_bit", "sum_bit", "multiplied_bit")
+"""What a processing element's energy is linear in: clock cycles; bits that change of the moving
+operand and of the sum from above; bits of the operand that change before a weight that is not 0."""
 
 _ACCESS_BITS = 64
 _PICO = 1e-12
@@ -57,6 +67,10 @@ class Technology:
     """(quantity, operation) -> operation it is a multiple of, and the factor."""
     _sram: _Curve
     _dram: Band
+    _element: Mapping[str, Band]
+    """By `CHANGES`; empty where the table is not calibrated."""
+    _blocks: Mapping[str, Mapping[str, Band]]
+    """Block -> part -> um2; empty where the table is not calibrated."""
 
     @property
     def has_area(self) -> bool:
@@ -70,6 +84,33 @@ class Technology:
     def area(self, op: str, number_format: str) -> Band:
         """Area in um2 of one unit for an operation."""
         return self._of("area", op, number_format)
+
+    @property
+    def calibrated(self) -> bool:
+        """The table says what a processing element and the core's blocks cost."""
+        return bool(self._element and self._blocks)
+
+    def element(self, changes: Mapping[str, float]) -> Band:
+        """Joules of a processing element in so many `CHANGES`. Calibrated tables only."""
+        self._require_calibration()
+        total = NOTHING
+        for name, count in changes.items():
+            total += self._element[name].times(count)
+        return total.times(_PICO)
+
+    def block_area(self, block: str, config: CoreConfig) -> Band:
+        """Area in um2 of a block of the core, without memories. Calibrated tables only."""
+        self._require_calibration()
+        total = NOTHING
+        for part, area in self._blocks[block].items():
+            total += area.times(PARTS[part](config))
+        return total
+
+    def _require_calibration(self) -> None:
+        if not self.calibrated:
+            raise InputError(
+                f"technology {self.name!r} must be calibrated (eoq synth --calibrate), and is not"
+            )
 
     def sram(self, capacity: int) -> Band:
         """Joules a byte to or from an on-chip memory of so many bytes."""
@@ -116,7 +157,9 @@ class Technology:
         return replace(self, _curves={**self._curves, ("energy", kind, family): curve})
 
     def _of(self, quantity: str, op: str, number_format: str) -> Band:
-        if op == "mac":
+        if op == "mac" and _parse(number_format)[1] not in self._curves.get(
+            (quantity, op, _parse(number_format)[0]), {}
+        ):
             sums = "fp32" if number_format.startswith("fp") else "int32"
             return self._of(quantity, "multiply", number_format) + self._of(quantity, "add", sums)
         if (quantity, op) in self._relative:
@@ -184,7 +227,8 @@ class _Reader(TomlReader):
     def read(self, content: dict[str, Any]) -> Technology:
         """Return the technology, or raise InputError."""
         lists = ("operation", "relative", "memory")
-        self.keys("file", content, ("name", "title", "node_nm", "sources", *lists))
+        required = ("name", "title", "node_nm", "sources", *lists)
+        self.keys("file", content, required, "element block")
         name, title = self.text("name", content["name"]), self.text("title", content["title"])
         self.number("node_nm", content["node_nm"])
         if not isinstance(content["sources"], dict):
@@ -200,14 +244,42 @@ class _Reader(TomlReader):
             for op in ("add", "multiply"):
                 if ("energy", op, family) not in curves:
                     raise self.refuse("operation", f"requires energy of {op} in {family}", "none")
-        return Technology(name, title, tuple(notes), curves, relative, sram, dram)
+        element, blocks = self._calibration(content)
+        return Technology(name, title, tuple(notes), curves, relative, sram, dram, element, blocks)
+
+    def _calibration(
+        self, content: dict[str, Any]
+    ) -> tuple[dict[str, Band], dict[str, dict[str, Band]]]:
+        """What a processing element costs by change, and each block by part: all or nothing."""
+        element: dict[str, Band] = {}
+        blocks: dict[str, dict[str, Band]] = {}
+        if "element" not in content and "block" not in content:
+            return element, blocks
+        self.keys("file", {k: content[k] for k in ("element", "block") if k in content},
+                  ("element", "block"))  # fmt: skip
+        for key, table in self.list_of_tables("element", content):
+            self.keys(key, table, ("per", "energy"))
+            per = self.text(f"{key}.per", table["per"], CHANGES)
+            element[per] = self.band(f"{key}.energy", table["energy"], "pJ")
+        for key, table in self.list_of_tables("block", content):
+            self.keys(key, table, ("name", "per", "area"))
+            name = self.text(f"{key}.name", table["name"], BLOCK_PARTS)
+            part = self.text(f"{key}.per", table["per"], BLOCK_PARTS[name])
+            blocks.setdefault(name, {})[part] = self.band(f"{key}.area", table["area"], "um2")
+        for per in CHANGES:
+            if per not in element:
+                raise self.refuse("element", f"requires the energy per {per}", "none")
+        for name in BLOCK_PARTS:
+            if name not in blocks:
+                raise self.refuse("block", f"requires the area of {name}", "none")
+        return element, blocks
 
     def _curves(self, content: dict[str, Any]) -> dict[tuple[str, str, str], _Curve]:
         curves: dict[tuple[str, str, str], _Curve] = {}
         formats = tuple(f"{f}{w}" for f in ("int", "fp", "bf") for w in (4, 8, 16, 24, 32, 64))
         for key, table in self.list_of_tables("operation", content):
             self.keys(key, table, ("op", "format", "energy"), "area")
-            op = self.text(f"{key}.op", table["op"], ("add", "multiply"))
+            op = self.text(f"{key}.op", table["op"], ("add", "multiply", "mac"))
             family, width = _parse(self.text(f"{key}.format", table["format"], formats))
             for quantity, band in self._quantities(key, table):
                 curves.setdefault((quantity, op, family), {})[int(width)] = band

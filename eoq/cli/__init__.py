@@ -18,6 +18,7 @@ COMMANDS = {
     "isometry": "Measure how well each block keeps the norm of the errors that pass it.",
     "rtl": "Write the Verilog of the training core.",
     "synth": "Synthesise blocks of the core: area, critical path, energy.",
+    "validate": "Hold the model against RTL, synthesis and published figures.",
     "cosim": "Run the RTL against golden (bits) and the cost model (cycles).",
     "doctor": "Say which tools were found and how to add what is missing.",
 }

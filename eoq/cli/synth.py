@@ -21,6 +21,7 @@ _USUAL = ("pe", "mac_array", "quantizer", "update_unit", "vector_unit", "core")
     "  eoq synth --block pe --block quantizer --json\n"
     "  eoq synth --liberty my_cells.lib.gz --block mac_array --array 16x16\n"
     "  eoq synth --bn\n"
+    "  eoq synth --calibrate -o osu018.toml\n"
 )
 @click.option("--array", type=ARRAY, default="4x4", show_default=True, help="Rows x columns.")
 @click.option(
@@ -55,6 +56,22 @@ _USUAL = ("pe", "mac_array", "quantizer", "update_unit", "vector_unit", "core")
     help="The price of batch normalisation instead of blocks: units, whole steps, the paper's "
     "claim. Takes minutes the first time.",
 )
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Write a technology file for eoq cost --technology instead: fitted areas and energies, "
+    "held against sizes and layers that were not fitted. Takes minutes the first time.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of --calibrate, .toml.",
+)
+@click.option(
+    "--node-nm", type=float, default=180, show_default=True,
+    help="Node of --calibrate's library: memories, which it has not, are scaled by it.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def synth(
     array: tuple[int, int],
@@ -67,6 +84,9 @@ def synth(
     data: str,
     network: str,
     bn: bool,
+    calibrate: bool,
+    output: Path | None,
+    node_nm: float,
     as_json: bool,
 ) -> None:
     """Synthesise blocks of the core with Yosys: area, NAND2 equivalents, critical path, energy.
@@ -95,6 +115,17 @@ def synth(
     from rtl.cell_library import default_liberty, load_library
 
     path = liberty or default_liberty()
+    if calibrate:
+        if blocks or bn or no_energy or delays or as_json or output is None:
+            raise InputError(
+                "--calibrate requires -o FILE.toml and none of --block, --bn, --no-energy, "
+                "--delays and --json"
+            )
+        if path is None:
+            raise InputError("--calibrate requires a Liberty file: install qflow-tech-osu018 "
+                             "(Debian, Ubuntu) or name one with --liberty")  # fmt: skip
+        _calibrate(path, output, node_nm)
+        return
     if bn:
         if blocks or no_energy or delays:
             raise InputError("--bn must stand without --block, --no-energy and --delays")
@@ -140,6 +171,25 @@ def _price(path: Path, recipe: str, network: str, data: str, as_json: bool) -> N
         click.echo(json.dumps(asdict(price), indent=2))
     else:
         click.echo("\n".join(price_lines(price)))
+
+
+def _calibrate(path: Path, output: Path, node_nm: float) -> None:
+    from eoq.calibration import STAGES, calibrate
+    from eoq.versions import command_line
+    from golden.errors import InputError
+    from reports.files import write_files
+    from rtl.cell_library import load_library
+
+    if output.suffix != ".toml" or node_nm <= 0:
+        raise InputError(f"-o must end in .toml and --node-nm be above 0, got {str(output)!r} and "
+                         f"{node_nm:g}")  # fmt: skip
+    with Progress(stages=STAGES) as progress:
+        text = calibrate(
+            load_library(path), name=output.stem, node_nm=node_nm, command=command_line(),
+            stage=progress.stage, tell=progress.say,
+        )  # fmt: skip
+    write_files(output.parent, {output.name: text.encode()})
+    click.echo(output)
 
 
 def _show(title: str, rows: list[dict[str, Any]], notes: list[str]) -> None:

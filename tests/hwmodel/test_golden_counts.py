@@ -1,17 +1,12 @@
-"""golden's own step, instrumented: it must do what the ledger says that it does.
+"""golden's own step, instrumented: it must do what the ledger says that it does."""
 
-Counted are golden's pieces, not its shifts: where a batch happens to need no shift, golden's arrays
-skip it, and hardware does not.
-"""
-
-import importlib
 import math
 
 import numpy as np
 import pytest
 
-from golden import convolution, gradients, layers, zoo
-from golden.activations import LeakyLayer
+from cosim.instrumented import SHIFTED, counted_pieces
+from golden import zoo
 from golden.initialization import build
 from golden.network import (
     Activation,
@@ -36,92 +31,6 @@ from golden.schemes import EOQ
 from hwmodel.conventions import Conventions
 from hwmodel.ledger import MAC_PHASES, ledger
 from hwmodel.step import Step, total
-from hwmodel.windows import overlaps
-
-MODULES = (
-    "values", "layers", "gradients", "convolution", "training",
-    "activations", "channel_scalars", "concatenation", "dropout", "pooling",
-)  # fmt: skip
-
-
-def size(value):
-    return value.integers.size
-
-
-PIECES = {
-    "quantize_samples": lambda value, *_: size(value),
-    "align_errors": lambda errors, *_: size(errors),
-    "quantize_gradient": lambda gradient, *_: gradient.size,
-    "update": lambda parameter, *_, **__: parameter.size,
-    "join": lambda operands: len(operands) * size(operands[0]) if len(operands) > 1 else 0,
-    # The bias comes to the exponent of each sample, once a channel.
-    "add_bias": lambda value, bias: len(value) * bias.size,
-    "sum_samples": lambda sums, *_: sums.size,
-    "clip_levels": lambda level, exponent, samples: samples.size,
-    "align_codes": lambda operands: sum(size(value) for value in operands),
-}
-"""Piece -> elements that it shifts (but for the update, which shifts each twice, and `decayed`)."""
-
-
-def scattered(windows, error, place, *_):
-    """Additions of a pooling's backward pass: none where every element gets one error."""
-    if not overlaps(windows.operator):
-        return 0
-    return size(error) * (math.prod(windows.operator.kernel) if place is None else 1)
-
-
-OTHERS = {
-    "first_largest": lambda taps: (len(taps) - 1) * taps[0].size,
-    "sum_taps": lambda taps: (len(taps) - 1) * taps[0].size,
-    "scatter": scattered,
-    "kept": lambda key, shape, *_: math.prod(shape),
-}
-"""Piece -> its comparisons, additions or draws."""
-
-
-def decayed(parameter, momentum, gradient, rate, rule, **_):
-    """Elements that an update shifts once more, for their decay."""
-    return parameter.size if rule.decay_bits(rate.k) else 0
-
-
-def inside(planes, windows):
-    """Elements of (samples, height, width, channels) that all windows read."""
-    ones = np.ones((1, *planes.shape[1:3], 1), np.int8)
-    taps = math.prod(windows.kernel)
-    read = windows.gather(ones, np.empty((windows.rows(1), taps), np.int8))
-    return int(read.sum(dtype=int)) * len(planes) * planes.shape[-1]
-
-
-@pytest.fixture
-def counts(monkeypatch):
-    """Elements that pass each piece, and multiply-accumulates."""
-    found = dict.fromkeys([*PIECES, *OTHERS, "decay", "leaky", "mac"], 0)
-
-    def counted(name, function, of):
-        def wrapper(*arguments, **options):
-            found[name] += of(*arguments, **options)
-            return function(*arguments, **options)
-
-        return wrapper
-
-    for module in map(importlib.import_module, (f"golden.{name}" for name in MODULES)):
-        for name, of in (PIECES | OTHERS).items():
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, counted(name, getattr(module, name), of))
-    decay = counted("decay", gradients.update, decayed)
-    monkeypatch.setattr(gradients, "update", decay)
-    leaky = counted("leaky", LeakyLayer._pass, lambda layer, value: size(value))
-    monkeypatch.setattr(LeakyLayer, "_pass", leaky)
-    # A linear layer's matrices are what it multiplies. A convolution's have zeros for the taps in
-    # the padding, and backwards for those behind the errors' edge: counted are the taps inside.
-    products = counted("mac", layers.matmul, lambda a, b: math.prod(a.shape) * b.shape[-1])
-    monkeypatch.setattr(layers, "matmul", products)
-    for name, of in (
-        ("_convolve", lambda planes, windows, weights: inside(planes, windows) * weights.shape[1]),
-        ("_correlate", lambda errors, planes, windows: inside(planes, windows) * errors.shape[-1]),
-    ):
-        monkeypatch.setattr(convolution, name, counted("mac", getattr(convolution, name), of))
-    return found
 
 
 def vgg_like():
@@ -181,13 +90,13 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("batch", [1, 4])
-def test_instrumented_step(counts, name, batch):
+def test_instrumented_step(name, batch):
     network = NETWORKS[name]()
     step = Step(network, EOQ, batch)
     model = build(step.network, 0)
     codes = np.random.default_rng(1).integers(-127, 128, (batch, *network.input_shape))
-    counts.update(dict.fromkeys(counts, 0))
-    model.step(codes, np.arange(batch) % 10, 1)
+    with counted_pieces() as counts:
+        model.step(codes, np.arange(batch) % 10, 1)
 
     rows = [row for row in ledger(step) if row.layer != "loss"]
     unpadded = ledger(Step(network, EOQ, batch, Conventions(padding=False)))
@@ -201,7 +110,7 @@ def test_instrumented_step(counts, name, batch):
 
     assert total(rows, op="shift", phase="update") == 2 * counts["update"] + counts["decay"]
     multipliers = sum(math.prod(layer.parameters.get("multiplier", (0,))) for layer in step.network)
-    shifted = sum(counts[piece] for piece in PIECES if piece != "update")
+    shifted = sum(counts[piece] for piece in SHIFTED if piece != "update")
     assert total(rows, op="shift", phase="quantization") == shifted + 2 * multipliers
 
     def of(kinds, **where):

@@ -123,7 +123,7 @@ def test_a_users_own_file(tmp_path):
         (lambda c: c["operation"][0]["energy"].update(low=9), r"low <= value <= high"),
         (lambda c: c["operation"][0]["energy"].pop("source"), r"requires the key source"),
         (lambda c: c["operation"][0]["energy"].update(certainty="sure"), r"certainty: must be one"),
-        (lambda c: c["operation"][0].update(op="mac"), r"operation\[0\]\.op: must be one of"),
+        (lambda c: c["operation"][0].update(op="divide"), r"operation\[0\]\.op: must be one of"),
         (lambda c: c["operation"][0].update(format="int7"), r"format: must be one of"),
         (lambda c: c["memory"][0]["capacity"].update(unit="KB"), r"capacity\.unit: must be one of"),
         (lambda c: c["memory"][0].pop("capacity"), r"memory\[0\]\.capacity: requires a table"),

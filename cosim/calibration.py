@@ -1,0 +1,134 @@
+"""Area and energy models of the core, fitted to its synthesis and held against what was not fitted.
+
+Areas are linear in what a block is made of (`hwmodel.core_area`), the energy of a processing
+element in what changes in it (`hwmodel.technology.CHANGES`). Sizes and layers of the fit and of the
+check are fixed here and have nothing in common.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.element_energy import LayerEnergy, layer_energies
+from cosim.operands import Step, operands
+from golden import data, networks
+from golden.errors import CheckError, InputError
+from hwmodel.core_area import BLOCK_PARTS, PARTS
+from hwmodel.technology import CHANGES
+from rtl.cell_library import CellLibrary
+from rtl.config import CoreConfig
+from rtl.synthesis import synthesize
+
+__all__ = [
+    "CHECK_NETWORK",
+    "CHECK_SIZES",
+    "DATASET",
+    "FIT_NETWORK",
+    "FIT_SIZES",
+    "block_area",
+    "fit_area",
+    "fit_element",
+    "network_energies",
+    "network_step",
+    "predicted_area",
+    "predicted_energy",
+]
+
+FIT_SIZES: Mapping[str, tuple[tuple[int, int], ...]] = {
+    "mac_array": ((8, 8), (16, 16), (8, 32), (32, 8), (32, 32)),
+    "product_unit": ((8, 8), (16, 16), (8, 16), (16, 8), (8, 32), (32, 8), (32, 32)),
+    "vector_unit": ((8, 8), (8, 16), (8, 32)),
+}
+"""Block -> rows and columns of the arrays whose areas are fitted."""
+
+CHECK_SIZES: Mapping[str, tuple[tuple[int, int], ...]] = {
+    "mac_array": ((8, 16), (12, 20), (16, 8), (24, 24), (32, 16)),
+    "product_unit": ((12, 20), (20, 12), (24, 24)),
+    "vector_unit": ((16, 8), (8, 12), (8, 24)),
+}
+"""Those that the fit is held against."""
+
+FIT_NETWORK, CHECK_NETWORK, DATASET = "resnet8", "lenet5", "digits"
+"""Networks whose layers are fitted and held out, and the images that both are trained on."""
+
+Say = Callable[[str], None]
+
+
+def block_area(
+    block: str, size: tuple[int, int], library: CellLibrary, tell: Say = lambda _: None
+) -> float:
+    """Return a block's area in um2 by synthesis, memories left out."""
+    config = CoreConfig(rows=size[0], columns=size[1])
+    area = synthesize(block, config, library, tell=tell).area_um2
+    if area is None:
+        raise CheckError(f"{library.where}: block {block} requires an area, got none")
+    return area
+
+
+def fit_area(block: str, library: CellLibrary, tell: Say = lambda _: None) -> dict[str, float]:
+    """Synthesise a block in `FIT_SIZES`; return um2 by part."""
+    parts = BLOCK_PARTS[block]
+    configs = [CoreConfig(rows=r, columns=c) for r, c in FIT_SIZES[block]]
+    counts = np.array([[PARTS[part](config) for part in parts] for config in configs], float)
+    areas = np.array([block_area(block, size, library, tell) for size in FIT_SIZES[block]])
+    return dict(zip(parts, _fit(counts, areas).tolist(), strict=True))
+
+
+def predicted_area(parts: Mapping[str, float], size: tuple[int, int]) -> float:
+    """Area in um2 that `fit_area`'s parts give for an array of rows and columns."""
+    config = CoreConfig(rows=size[0], columns=size[1])
+    return sum(area * PARTS[part](config) for part, area in parts.items())
+
+
+def fit_element(energies: Sequence[LayerEnergy]) -> dict[str, float]:
+    """Fit pJ to a processing element's changes, an operation of each layer weighing the same."""
+    per_operation = np.array(
+        [[each.changes[name] / each.operations for name in CHANGES] for each in energies]
+    )
+    measured = np.array([each.energy_pj / each.operations for each in energies])
+    return dict(zip(CHANGES, _fit(per_operation, measured).tolist(), strict=True))
+
+
+def predicted_energy(element: Mapping[str, float], layer: LayerEnergy) -> float:
+    """Energy in pJ that `fit_element`'s prices give for a layer's changes."""
+    return sum(price * layer.changes[name] for name, price in element.items())
+
+
+def network_step(network: str) -> Step:
+    """Train one of the networks and return a step's operands."""
+    images = data.load(DATASET)
+    return operands(
+        networks.load(network, input_shape=images.shape, classes=images.classes), images
+    )
+
+
+def network_energies(
+    network: str, library: CellLibrary, tell: Say = lambda _: None
+) -> list[LayerEnergy]:
+    """Energy of a processing element on every layer of one of the networks.
+
+    Raises InputError if the library has no power tables.
+    """
+    if "internal_power tables" in library.lacking:
+        raise InputError(
+            f"{library.where}: energy requires {', '.join(library.lacking)}, got none; eoq synth "
+            "says area and delay"
+        )
+    config = CoreConfig(rows=16, columns=16)
+    element = synthesize("pe", config, library, tell=tell)
+    tell(f"training {network} on {DATASET} for operands")
+    return layer_energies(element, config, library, network_step(network), network, tell=tell)
+
+
+def _fit(counts: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares of relative errors; what would come out negative is left out, as 0."""
+    weighted = counts / measured[:, None]
+    kept = list(range(counts.shape[1]))
+    while True:
+        found, *_ = np.linalg.lstsq(weighted[:, kept], np.ones(len(measured)), rcond=None)
+        if found.min() >= 0:
+            result = np.zeros(counts.shape[1])
+            result[kept] = found
+            return result
+        kept.pop(int(found.argmin()))

@@ -1,0 +1,55 @@
+"""Area and energy: the calibrated table against synthesis of sizes and layers that it never saw."""
+
+from collections.abc import Callable, Iterator
+
+from cosim.calibration import CHECK_NETWORK, CHECK_SIZES, block_area, network_energies
+from eoq.validation.check import Check, skipped
+from golden.errors import InputError
+from hwmodel.technology import load_technology
+from rtl import yosys
+from rtl.cell_library import default_liberty, load_library
+from rtl.config import CoreConfig
+
+__all__ = ["AREA_BOUND", "ENERGY_BOUND", "GROUP", "synthesis_checks"]
+
+GROUP = "calibrated table against synthesis"
+
+AREA_BOUND, ENERGY_BOUND = 0.03, 0.10
+
+_TABLE = "osu018"
+
+
+def synthesis_checks(tell: Callable[[str], None] = lambda _: None) -> Iterator[Check]:
+    """Synthesise and simulate gates with the library that the table was calibrated on."""
+    path = default_liberty()
+    if path is None:
+        yield skipped(GROUP, "area and energy", "required the Liberty file of osu018, got none, "
+                      "install with: apt-get install qflow-tech-osu018")  # fmt: skip
+        return
+    try:
+        yosys.version()
+    except InputError as error:
+        yield skipped(GROUP, "area and energy", str(error))
+        return
+    library, table = load_library(path), load_technology(_TABLE)
+    for block, sizes in CHECK_SIZES.items():
+        for rows, columns in sizes:
+            yield Check(
+                group=GROUP,
+                what=f"area of {block}, {rows}x{columns}",
+                model=table.block_area(block, CoreConfig(rows=rows, columns=columns)).nominal,
+                reference=block_area(block, (rows, columns), library, tell),
+                unit="um2",
+                bound=AREA_BOUND,
+                source=f"pyosys {yosys.version()}, {library.name}",
+            )
+    for each in network_energies(CHECK_NETWORK, library, tell):
+        yield Check(
+            group=GROUP,
+            what=f"energy of a MAC, {CHECK_NETWORK} {each.layer}, {each.phase}",
+            model=1e12 * table.element(each.changes).nominal / each.operations,
+            reference=each.energy_pj / each.operations,
+            unit="pJ",
+            bound=ENERGY_BOUND,
+            source="gates without delays, toggles times Liberty",
+        )
