@@ -100,9 +100,12 @@ def calibrate(
         errors.append(f"{block} {worst:.2%}")
 
     stage("operations")
-    macs = [each.energy_pj / each.operations for each in (*fitted, *held_out)]
-    entries = [operation_entry("mac", "int8", _band(macs), _area("pe", library))]
-    entries += _operations(library, tell)
+    step = network_step(FIT_NETWORK)
+    layers = [each.energy_pj / each.operations for each in (*fitted, *held_out)]
+    # Layers as often as they multiply; the cheapest and the dearest layer are its band.
+    mac = _energy("pe", library, step, tell)._replace(low=min(layers), high=max(layers))
+    entries = [operation_entry("mac", "int8", mac, _area("pe", library))]
+    entries += _operations(library, step, tell)
 
     stage("writing")
     scale = node_nm / _NODE_NM * (library.voltage / _VOLTAGE) ** 2
@@ -137,9 +140,8 @@ def calibrate(
     return "\n".join([head, *entries])
 
 
-def _operations(library: CellLibrary, tell: Say) -> list[str]:
+def _operations(library: CellLibrary, step: Step, tell: Say) -> list[str]:
     """Integer and FP32 operators; others as multiples of them."""
-    step = network_step(FIT_NETWORK)
     found = {}
     for op, bits in OPERATORS:
         tell(f"{op} int{bits}: gates at work")

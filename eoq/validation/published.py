@@ -102,7 +102,9 @@ def _resnet18() -> Iterator[Check]:
     eoq, bn = costs["eoq"], costs["fp32-bn"]
     outside = eoq.hierarchy.off_chip.name
     forward = sum(
-        t.compulsory for t in eoq.transfers if t.level == outside and t.phase == "forward"
+        t.compulsory
+        for t in eoq.transfers
+        if t.level == outside and t.phase == "forward" and t.tensor in ("W", "A", "O")
     )
     update = sum(t.compulsory for t in bn.transfers if t.level == outside and t.phase == "update")
     yield _row(
