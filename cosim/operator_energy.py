@@ -55,10 +55,11 @@ def operator(op: str, bits: int, library: CellLibrary, step: Step) -> Operator:
     """
     result = bits if op == "add" else 2 * bits
     name = f"{op}_int{bits}"
+    # OpenSTA reads no ports that are signed.
     verilog = (
-        f"module {name}(input clk, input signed [{bits - 1}:0] a, input signed [{bits - 1}:0] b, "
-        f"output reg signed [{result - 1}:0] o);\n"
-        f"always @(posedge clk) o <= a {_SIGNS[op]} b;\nendmodule\n"
+        f"module {name}(input clk, input [{bits - 1}:0] a, input [{bits - 1}:0] b, "
+        f"output reg [{result - 1}:0] o);\n"
+        f"always @(posedge clk) o <= $signed(a) {_SIGNS[op]} $signed(b);\nendmodule\n"
     )
     synthesis = synthesize_verilog(name, verilog, name, library)
     energies = []

@@ -134,13 +134,14 @@ def synth(
                              "Ubuntu) or name one with --liberty")  # fmt: skip
         _price(path, recipe, network, data, as_json)
         return
+    library = load_library(path) if path else None
     chosen = list(dict.fromkeys(blocks or _USUAL))
     operands = None if no_energy else (network, data)
     with Progress(stages=len(chosen)) as progress:
         rows, notes = synthesis_table(
             chosen,
             config,
-            load_library(path) if path else None,
+            library,
             recipe=recipe,
             operands=operands,
             delays=delays,
@@ -149,12 +150,17 @@ def synth(
         )
     where = str(path) if path else None
     if as_json:
-        summary = {"liberty": where, "array": f"{array[0]}x{array[1]}", "blocks": rows}
+        summary = {
+            "liberty": where,
+            "voltage_v": library.voltage if library else None,
+            "array": f"{array[0]}x{array[1]}",
+            "blocks": rows,
+        }
         click.echo(json.dumps(summary | {"notes": notes}, indent=2))
     else:
-        _show(
-            f"{where or 'no library: gate equivalents'}, {array[0]}x{array[1]} array", rows, notes
-        )
+        # All its numbers hold at this voltage alone.
+        what = f"{where} at {library.voltage:g} V" if library else "no library: gate equivalents"
+        _show(f"{what}, {array[0]}x{array[1]} array", rows, notes)
 
 
 def _price(path: Path, recipe: str, network: str, data: str, as_json: bool) -> None:

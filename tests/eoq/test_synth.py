@@ -13,6 +13,7 @@ from eoq.synthesis import synthesis_table
 from golden.errors import InputError
 from rtl.cell_library import load_library
 from rtl.config import CoreConfig
+from tests.rtl.test_synthesis import without
 
 MINI = Path(__file__).parents[1] / "rtl" / "mini.lib"
 
@@ -48,7 +49,7 @@ def test_the_table_names_the_method(tmp_path: Path) -> None:
     done = eoq("--liberty", str(MINI), "--block", "multiplier", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == f"{MINI}, 4x4 array"
+    assert lines[0] == f"{MINI} at 2 V, 4x4 array"
     assert lines[2].startswith("multiplier ")
     assert lines[-1].startswith("method: pyosys ")
 
@@ -62,12 +63,22 @@ def test_the_table_names_the_method(tmp_path: Path) -> None:
         (("--block", "multiplier", "--recipe", "best"), "eoq: recipe must be one of stock, "),
         (("--bn", "--block", "pe"), "eoq: --bn must stand without --block, --no-energy and --del"),
         (("--bn", "--liberty", "bare.lib"), "eoq: bare.lib: the price of normalisation requires "),
+        (("--calibrate",), "eoq: --calibrate requires -o FILE.toml and none of --block, --bn, "),
+        (
+            ("--calibrate", "-o", "t.toml", "--liberty", "bare.lib"),
+            "eoq: bare.lib: energy requires internal_power tables, got none; eoq synth says area ",
+        ),
+        (
+            ("--block", "pe", "--liberty", "logic.lib"),
+            "eoq: logic.lib: block pe requires cells for ",
+        ),
         (("--array", "32x2", "--accumulator-bits", "18"), "eoq: accumulator_bits must be at least"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     (tmp_path / "cut.lib").write_text(MINI.read_text()[:3000])
     (tmp_path / "bare.lib").write_text(MINI.read_text().replace("internal_power", "other_power"))
+    (tmp_path / "logic.lib").write_text(without("DFF", without("DFFR", MINI.read_text())))
     done = eoq(*arguments, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(said)
@@ -105,6 +116,19 @@ def test_what_energy_lacks_is_a_note(tmp_path: Path) -> None:
     assert result["notes"] == [
         "no energy: bare.lib lacks internal_power tables; area and delay do not need them"
     ]
+
+
+def test_a_library_at_another_voltage_says_so(tmp_path: Path) -> None:
+    """The nominal one is read, not assumed; area is that of the same cells."""
+    slow = MINI.read_text().replace("voltage : 2.0", "voltage : 1.62")
+    (tmp_path / "slow.lib").write_text(slow)
+    areas = []
+    for name, voltage in ((str(MINI), 2.0), ("slow.lib", 1.62)):
+        command = ("--liberty", name, "--block", "multiplier", "--json")
+        result = json.loads(eoq(*command, folder=tmp_path).stdout)
+        assert result["voltage_v"] == voltage
+        areas.append(result["blocks"][0]["area_um2"])
+    assert areas[0] == areas[1]
 
 
 def test_only_delays_need_icarus(monkeypatch: pytest.MonkeyPatch) -> None:
