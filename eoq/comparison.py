@@ -12,25 +12,29 @@ from eoq.memory_chapter import memory_section, traffic_section
 from reports import Figure, Highlight, Section, Table, figures
 from reports.dots import ratios
 
-__all__ = ["assumptions_section", "cost_sections", "findings", "highlights"]
+__all__ = ["assumptions_section", "costs_section", "findings", "highlights"]
 
 _PHASES = ("forward", "backward_data", "backward_weight")
 
 
-def cost_sections(all_costs: Sequence[Costs]) -> list[Section]:
-    """Chapters on cost, from what is counted to what is estimated."""
+def costs_section(all_costs: Sequence[Costs]) -> Section:
+    """The chapter on cost, from what is counted to what is estimated."""
     designs = designs_section(all_costs)
-    return [
-        _schemes(all_costs),
-        _operations(all_costs),
-        _normalization(all_costs),
-        memory_section(all_costs),
-        traffic_section(all_costs),
-        roofline_section(all_costs),
-        energy_section(all_costs),
-        *([designs] if designs else []),
-        _layers(all_costs),
-    ]
+    return Section(
+        key="costs",
+        title="Costs",
+        parts=[
+            _schemes(all_costs),
+            _operations(all_costs),
+            _normalization(all_costs),
+            memory_section(all_costs),
+            traffic_section(all_costs),
+            roofline_section(all_costs),
+            energy_section(all_costs),
+            *([designs] if designs else []),
+            _layers(all_costs),
+        ],
+    )
 
 
 _COMPARED = {
@@ -339,18 +343,22 @@ def _band(joules: Mapping[str, float]) -> str:
 
 
 def highlights(costs: Costs) -> list[Highlight]:
-    """Numbers for the first screen, of one network."""
+    """Numbers for the first screen, of one network: what wins by how much."""
     name = costs[0].step.network.name
     result = [Highlight("MACs a step", costs[0].macs["total"], "MACs", True, name)]
-    for cost in costs:
-        if cost.step.scheme.name in ("eoq", "fp32-bn"):
+    by_scheme = {cost.step.scheme.name: cost for cost in costs}
+    eoq, bn = by_scheme.get("eoq"), by_scheme.get("fp32-bn")
+    if not eoq or not bn:
+        return result
+    for label, quantity, exact, note in (
+        ("Peak memory", "peak memory", True, name),
+        ("Off-chip traffic", "off-chip traffic, modelled", False, f"{name}, best tiling"),
+        ("Energy", "energy, nominal", False, f"{name}, table {eoq.technology.name}"),
+        ("Area that normalises", "area of one unit for normalisation", None, "our RTL in osu018"),
+    ):
+        ours, theirs = _COMPARED[quantity](eoq), _COMPARED[quantity](bn)
+        if ours and theirs:
             result.append(
-                Highlight(
-                    f"Peak memory, {cost.step.scheme.name}",
-                    cost.memory_peak["total"],
-                    "B",
-                    True,
-                    name,
-                )
+                Highlight(f"{label}, fp32-bn over eoq", f"{theirs / ours:.3g}", "x", exact, note)
             )
     return result

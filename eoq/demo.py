@@ -58,8 +58,15 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
     """
     from cosim.core_build import SIMULATORS, require
     from cosim.runner import configure, cosimulate
-    from eoq.comparison import assumptions_section, cost_sections, findings, highlights
-    from eoq.verification import hardware_section, verification_line, verification_section
+    from eoq.comparison import assumptions_section, costs_section, findings, highlights
+    from eoq.recorded_sections import synthesis_section, validation_line, validation_section
+    from eoq.tool_versions import tool_versions
+    from eoq.verification import (
+        hardware_section,
+        simulated_section,
+        verification_line,
+        verification_section,
+    )
     from eoq.versions import command_line, versions
     from reports import Report, write
 
@@ -109,15 +116,18 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
         summary=[
             *(line for each in costs for line in findings(each)),
             *(f"{verification_line(result)}." for result in runs),
+            validation_line(),
         ],
         highlights=highlights(costs[0]),
         sections=[
-            *cost_sections(costs),
+            costs_section(costs),
             hardware_section(config, sources),
-            verification_section(runs),
+            verification_section([simulated_section(runs)]),
+            synthesis_section(),
+            validation_section(),
             assumptions_section(costs),
         ],
-        versions=versions() | {r.simulator.capitalize(): r.simulator_version for r in runs},
+        versions=versions() | tool_versions(),
     )
     path = write(page, output)
     return DemoResult(passed, path, costs, runs, len(sources["eoq_core.v"].encode()))

@@ -144,6 +144,8 @@ def draw(
             # The layout stands; to compute it again takes as long as to draw.
             sheet.set_layout_engine("none")
             sheet.savefig(image, format="png", dpi=160, metadata={"Software": None})
+        # A sheet is full of cycles and holds its pixels: not to wait for the collector.
+        sheet.clear()
     return Figure(
         key=key,
         title=title,

@@ -35,13 +35,15 @@ class Highlight:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A chapter of the report: paragraphs of plain text, then its figures, then its tables."""
+    """A chapter of the report: paragraphs of plain text, then its figures, then its tables, then
+    its parts, which have none of their own."""
 
     key: str
     title: str
     text: Sequence[str] = ()
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
+    parts: Sequence["Section"] = ()
 
     def __post_init__(self) -> None:
         """Check the key, and that the paragraphs are a list and not one string."""
@@ -50,6 +52,8 @@ class Section:
             raise TypeError(
                 f"section {self.key!r}: text must be a list of paragraphs, not one string"
             )
+        if any(part.parts for part in self.parts):
+            raise ValueError(f"section {self.key!r}: parts must have no parts of their own")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ class Report:
         if isinstance(self.summary, str):
             raise TypeError("summary must be a list of sentences, not one string")
         for what, keys in (
-            ("section", [section.key for section in self.sections]),
+            ("section", [section.key for section in self._all]),
             ("table", [table.key for table in self.tables]),
             ("figure", [figure.key for figure in self.figures]),
         ):
@@ -100,14 +104,18 @@ class Report:
             raise ValueError("table key 'columns' is taken by the list of all columns")
 
     @property
+    def _all(self) -> list[Section]:
+        return [one for section in self.sections for one in (section, *section.parts)]
+
+    @property
     def tables(self) -> list[Table]:
         """All tables, in order."""
-        return [table for section in self.sections for table in section.tables]
+        return [table for section in self._all for table in section.tables]
 
     @property
     def figures(self) -> list[Figure]:
         """All figures, in order."""
-        return [figure for section in self.sections for figure in section.figures]
+        return [figure for section in self._all for figure in section.figures]
 
 
 def write(report: Report, directory: Path | str) -> Path:
@@ -145,7 +153,10 @@ def render(report: Report) -> str:
     environment.finalize = _printable
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    sections = [_section(index, section) for index, section in enumerate(report.sections, start=1)]
+    # The summary is the first chapter.
+    sections = [
+        _section(str(index), section) for index, section in enumerate(report.sections, start=2)
+    ]
     return environment.get_template("page.html.j2").render(
         report=report,
         sections=sections,
@@ -154,7 +165,10 @@ def render(report: Report) -> str:
             {claim for table in report.tables for claim in table.claims()}, key=_claim_order
         ),
         numbers={
-            f"table-{table['key']}": table["number"] for s in sections for table in s["tables"]
+            f"table-{table['key']}": table["number"]
+            for section in sections
+            for one in (section, *section["parts"])
+            for table in one["tables"]
         },
         script=Markup(script),  # noqa: S704 - our own file
         script_hash=f"sha256-{digest}",
@@ -193,17 +207,20 @@ def _highlight(highlight: Highlight) -> dict[str, str]:
     }
 
 
-def _section(index: int, section: Section) -> dict[str, Any]:
+def _section(number: str, section: Section) -> dict[str, Any]:
     return {
         "key": section.key,
-        "number": str(index),
+        "number": number,
         "title": section.title,
         "text": section.text,
         "figures": [
-            _figure(f"{index}-{place}", figure) for place, figure in enumerate(section.figures, 1)
+            _figure(f"{number}-{place}", figure) for place, figure in enumerate(section.figures, 1)
         ],
         "tables": [
-            _table(f"{index}-{place}", table) for place, table in enumerate(section.tables, 1)
+            _table(f"{number}-{place}", table) for place, table in enumerate(section.tables, 1)
+        ],
+        "parts": [
+            _section(f"{number}.{place}", part) for place, part in enumerate(section.parts, 1)
         ],
     }
 

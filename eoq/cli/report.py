@@ -1,5 +1,6 @@
 """`eoq report`: the comparison report of one or more networks."""
 
+import gc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +31,14 @@ def report(networks: tuple[str, ...], output: Path, pricing: Pricing) -> None:
 
     A network is a built-in name or an .onnx file. The page is one file that needs no network.
     """
-    from eoq.comparison import assumptions_section, cost_sections, findings, highlights
+    from eoq.lean_pandas import import_lean_pandas
+
+    import_lean_pandas()
+    from eoq.comparison import assumptions_section, costs_section, findings, highlights
+    from eoq.hardware_chapter import core_section
+    from eoq.recorded_sections import synthesis_section, validation_line, validation_section
+    from eoq.tool_versions import tool_versions
+    from eoq.verification import verification_section
     from eoq.versions import command_line, versions
     from reports import Report, write
 
@@ -40,14 +48,24 @@ def report(networks: tuple[str, ...], output: Path, pricing: Pricing) -> None:
             progress.say(f"pricing {network}")
             costs.append(pricing.price(network))
         progress.say("drawing")
+        # Drawings are full of cycles; pricing, which is done, is what goes faster without (see
+        # `eoq.cli.pricing`).
+        gc.enable()
         page = Report(
             title="Cost of a training step: " + ", ".join(c[0].step.network.name for c in costs),
             command=command_line(),
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            summary=[line for each in costs for line in findings(each)],
+            summary=[*(line for each in costs for line in findings(each)), validation_line()],
             highlights=highlights(costs[0]),
-            sections=[*cost_sections(costs), assumptions_section(costs)],
-            versions=versions(),
+            sections=[
+                costs_section(costs),
+                core_section(costs[0]),
+                verification_section(),
+                synthesis_section(),
+                validation_section(),
+                assumptions_section(costs),
+            ],
+            versions=versions() | tool_versions(),
         )
         path = write(page, output)
     click.echo(path)

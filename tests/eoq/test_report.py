@@ -1,6 +1,7 @@
 """`eoq report` from the shell, and its page in Chromium."""
 
 import csv
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import eoq
+from eoq.records import load_record
 from tests.hwmodel.test_hardware import EDGE
 
 pytestmark = pytest.mark.slow
@@ -35,7 +37,17 @@ FIGURES = {
     "pareto",
     "macs-by-layer-1",
     "macs-by-layer-2",
+    "learned-in-rtl",
 }
+"""Of a report of two networks."""
+
+RECORDED = {"learned-in-rtl"}
+"""Drawn from results that are kept, whose batch is not the report's."""
+
+CHAPTERS = [
+    "1Summary", "2Costs", "3Hardware", "4Verification", "5Synthesis", "6Validation",
+    "7Assumptions and conventions",
+]  # fmt: skip
 
 
 def report(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +100,7 @@ def test_the_page_in_a_browser(folder: Path, browse: Callable[..., Any]) -> None
         assert box["width"] > 300, key
         assert box["height"] > 80, key
         caption = page.locator(f"#figure-{key} p.caption").inner_text()
-        assert "atch 2" in caption, key
+        assert ("atch 16" if key in RECORDED else "atch 2") in caption, key
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
     # Every table sorts by every column of numbers.
@@ -102,6 +114,82 @@ def test_the_page_in_a_browser(folder: Path, browse: Callable[..., Any]) -> None
             numbers = [float(value) for value in values if value != ""]
             assert numbers == sorted(numbers)
             assert "" not in values[: len(numbers)]
+
+
+def test_the_chapters_in_a_browser(folder: Path, browse: Callable[..., Any]) -> None:
+    """All seven, with the figures of the recorded results, read back."""
+    page = browse(folder / "index.html", viewport={"width": 1280, "height": 900})
+    heads = page.locator("main h2").all_inner_texts()
+    assert heads[:-1] == CHAPTERS
+    assert "PASS" not in page.locator("header").inner_text()
+
+    recorded = load_record("validation")
+    assert recorded is not None
+    rows = list(recorded.result["rows"])
+    lines = page.locator("[id^=table-validation-] tbody tr").all()
+    assert len(lines) == len(rows)
+    for line, row in zip(lines, rows, strict=True):
+        texts = line.locator("td").all_text_contents()
+        assert texts[0] == row["what"]
+        assert (texts[-2] == "PASS") == (row["status"] == "pass")
+        cells = line.locator("td.n")
+        shown = [cells.nth(k).get_attribute("data-value") for k in (0, 1)]
+        assert [float(value) for value in shown] == [row["model"], row["reference"]]
+
+    price = load_record("normalization_price")
+    assert price is not None
+    areas = page.locator("#table-bn-units tbody td:nth-child(2)").evaluate_all(
+        "cells => cells.map(c => Number(c.dataset.value))"
+    )
+    assert areas == [unit["area_um2"] for unit in price.result["units"]]
+    curve = page.locator("#table-learned-in-rtl tbody td:nth-child(2)").evaluate_all(
+        "cells => cells.map(c => Number(c.dataset.value))"
+    )
+    training = load_record("training")
+    assert training is not None
+    assert curve == pytest.approx([100 * x for x in training.result["validation_curve"]])
+
+
+def test_the_first_screen_says_what_wins_and_how_sure(
+    folder: Path, browse: Callable[..., Any]
+) -> None:
+    page = browse(folder / "index.html", viewport={"width": 1280, "height": 900})
+    box = page.locator("#summary").bounding_box()
+    assert box["y"] + box["height"] <= 900
+    shown = page.locator("#summary").inner_text()
+    costs = eoq.cost("resnet8", batch=2)
+    ratio = costs["fp32-bn"].memory_peak["total"] / costs["eoq"].memory_peak["total"]
+    assert "Peak memory, fp32-bn over eoq" in shown
+    assert f"{ratio:.3g}" in shown
+    assert "How sure: " in shown
+
+
+def test_two_runs_differ_in_date_alone(folder: Path, tmp_path: Path) -> None:
+    again = tmp_path / "report"
+    done = report("resnet8", "mlp", "--batch", "2", "-o", str(again))
+    assert (done.returncode, done.stderr) == (0, "")
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    for name in files:
+        one, other = ((where / name).read_bytes() for where in (folder, again))
+        if name.name == "index.html":
+            one, other = (
+                re.sub(rb"20\d\d-\d\d-\d\d \d\d:\d\d UTC|-o \S+</code>", b"", text)
+                for text in (one, other)
+            )
+        assert one == other, name
+
+
+def test_memory_of_two_large_networks(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys\nfrom eoq.cli import main\n"
+        f"sys.argv = ['eoq', 'report', 'resnet18', 'resnet50', '-o', {str(tmp_path / 'out')!r}]\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) <= 200 << 10
 
 
 @pytest.mark.parametrize("width", [360, 768])
