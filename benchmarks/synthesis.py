@@ -66,6 +66,10 @@ def main() -> None:
         measured(f"{block}, 16x16, without memories", whole)
         overhead = 1 - 256 * element / (whole.area_um2 or 1.0)
         print(f"  of it beside the 256 elements: {overhead:.1%}")
+    for block, what in (("feeder", "skews, and transposes"), ("product_addresses", "im2col")):
+        part = synthesize(block, config, library)
+        measured(f"{block}, 16x16 ({what})", part)
+        print(f"  of the product unit: {(part.area_um2 or 0.0) / (whole.area_um2 or 1.0):.1%}")
     for recipe in ("stock", "balanced"):
         for size in (4, 8, 16):
             config = CoreConfig(rows=size, columns=size)
