@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from cosim.block_energy import block_energy
 from cosim.calibration import (
-    CHECK_NETWORK,
+    CHECK_NETWORKS,
     CHECK_SIZES,
     DATASET,
     FIT_NETWORK,
@@ -84,9 +84,13 @@ def calibrate(
     """
     stage("energy of a processing element")
     fitted = network_energies(FIT_NETWORK, library, tell)
-    held_out = network_energies(CHECK_NETWORK, library, tell)
     element = fit_element(fitted)
-    off = max(abs(predicted_energy(element, each) / each.energy_pj - 1) for each in held_out)
+    held_out, checks = [], []
+    for network in CHECK_NETWORKS:
+        energies = network_energies(network, library, tell)
+        off = max(abs(predicted_energy(element, each) / each.energy_pj - 1) for each in energies)
+        checks.append(f"on {len(energies)} of {network} at most {off:.1%} off")
+        held_out += energies
 
     stage("areas of the core's blocks")
     blocks: dict[str, Mapping[str, float]] = {}
@@ -129,8 +133,8 @@ def calibrate(
         f"node_nm = {node_nm:g}\n\n[sources]\n"
         f'synth = "{command}, {datetime.now(UTC):%Y-%m-%d}; '
         f'{synthesize("pe", _CONFIG, library).method}; operands of {FIT_NETWORK} on {DATASET}"\n'
-        f'element = "as synth, fitted to {len(fitted)} products of {FIT_NETWORK}; on '
-        f'{len(held_out)} of {CHECK_NETWORK} at most {off:.1%} off"\n'
+        f'element = "as synth, fitted to {len(fitted)} products of {FIT_NETWORK}; '
+        f'{", ".join(checks)}"\n'
         f'areas = "as synth, fitted; on other sizes at most {", ".join(errors)} off"\n'
         'estimate = "our estimate: relative to the adder of the same format"\n'
         f'scaled = "the library has no memories: Horowitz, ISSCC 2014, {_NODE_NM} nm and '
