@@ -39,13 +39,18 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+def _heeds_interrupts() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(*arguments: str | Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """`eoq cosim`; whatever a failing test leaves of it goes."""
     code = "from eoq.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "cosim", *map(str, arguments)], cwd=folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_heeds_interrupts,
     )  # fmt: skip
     below: dict[int, str] = {}
     try:
