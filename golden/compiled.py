@@ -7,7 +7,7 @@ Results have the narrowest type that holds them: int8 for codes, int32 for what 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import loops, product_loops
+from golden import layout_loops, loops, product_loops
 from golden.acceleration import over_channels
 from golden.deferred import add_scalar, join, mask, quantize, rectify, rows, scale, shaped
 from golden.formats import Integers
@@ -90,7 +90,7 @@ def kernels_last(values: Integers) -> NDArray[np.int8]:
     """(out, in, height, width) to (out, height, width, in)."""
     outputs, inputs, *kernel = values.shape
     out = np.empty((outputs, *kernel, inputs), dtype=np.int8)
-    loops.kernels_last(values, out)
+    layout_loops.kernels_last(values, out)
     return out
 
 
@@ -98,7 +98,7 @@ def flipped(weights: NDArray, rows: NDArray, columns: NDArray) -> NDArray[np.int
     """(out, height, width, in) to (taps, taps, out, in), by the taps' rows and columns."""
     outputs, _, _, inputs = weights.shape
     out = np.empty((len(rows), len(columns), outputs, inputs), dtype=np.int8)
-    loops.flipped(weights, rows, columns, out)
+    layout_loops.flipped(weights, rows, columns, out)
     return out
 
 
@@ -188,7 +188,7 @@ def gather(
 ) -> None:  # fmt: skip
     """Fill (samples, y, x, taps, taps, channels) from (samples, height, width, channels)."""
     source, target, channels = _bytes(planes, rows)
-    loops.gather(source, stride, dilation, offset, channels, target)
+    product_loops.gather(source, stride, dilation, offset, channels, target)
 
 
 def convolve(
@@ -233,8 +233,8 @@ def spread(
 ) -> None:  # fmt: skip
     """Fill (channels, tall, wide, samples, y, x) from (channels, samples, height, width)."""
     over_channels(
-        loops.spread, len(taps), taps.size, np.ascontiguousarray(planes), stride, dilation, offset,
-        taps,
+        layout_loops.spread, len(taps), taps.size, np.ascontiguousarray(planes), stride, dilation,
+        offset, taps,
     )  # fmt: skip
 
 
@@ -244,6 +244,6 @@ def collapse(
 ) -> None:  # fmt: skip
     """Fill (channels, samples, height, width) from (channels, tall, wide, samples, y, x)."""
     over_channels(
-        loops.collapse, len(taps), taps.size, np.ascontiguousarray(taps), stride, dilation, offset,
-        planes,
+        layout_loops.collapse, len(taps), taps.size, np.ascontiguousarray(taps), stride, dilation,
+        offset, planes,
     )  # fmt: skip

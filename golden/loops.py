@@ -8,9 +8,9 @@ it needs numba, which takes a second.
 """
 
 import numpy as np
-from numba import njit
 
 from golden.formats import EXPONENT_MAX, EXPONENT_MIN, LEFT_SHIFT_MAX
+from golden.jit import loop, short_loop
 from golden.randomness import MAX_INDEX, ROUND_KEY_BITS
 
 __all__ = [
@@ -18,29 +18,18 @@ __all__ = [
     "align",
     "alignment",
     "apply",
-    "collapse",
     "collect",
     "dot",
-    "flipped",
-    "gather",
-    "kernels_last",
     "largest",
     "quantize_gradient",
-    "spread",
     "sums",
     "update",
 ]
 
-_compile = njit(nogil=True, cache=True, error_model="numpy")
-
-_compile_short = njit(cache=True, error_model="numpy")
-"""For loops over what is small in any network: to let other threads in meanwhile, and wait for them
-afterwards, takes longer than the work."""
-
 _INDEX_MASK = np.uint32(MAX_INDEX - 1)
 
 
-@_compile
+@loop
 def _largest(values):
     """max|values| of one sample."""
     high = np.int32(0)
@@ -52,7 +41,7 @@ def _largest(values):
     return max(np.int64(high), -np.int64(low))
 
 
-@_compile
+@loop
 def _half_up(value, shift):
     """One rounding shift in 64 bits; a negative shift shifts left."""
     if shift <= 0:
@@ -60,7 +49,7 @@ def _half_up(value, shift):
     return ((value >> min(shift - 1, 63)) + 1) >> 1
 
 
-@_compile
+@loop
 def _draw(key, index):
     """`golden.randomness.draw`."""
     i = np.uint32(index) & _INDEX_MASK
@@ -77,7 +66,7 @@ def _draw(key, index):
     return np.int32((np.int32(b) << np.int32(8)) | np.int32(a))
 
 
-@_compile
+@loop
 def _stochastic(value, shift, random):
     """Right shift by 1 or more of a value of at most 16 bits, with 16 random bits."""
     right = np.int32(min(shift, 31))
@@ -86,19 +75,19 @@ def _stochastic(value, shift, random):
     return np.int32(np.int32(value >> right) + np.int32(carry))
 
 
-@_compile
+@loop
 def _clip(value, limit):
     return min(max(value, -limit), limit)
 
 
-@_compile
+@loop
 def largest(values, magnitude):
     """max|values| a sample."""
     for n in range(values.shape[0]):
         magnitude[n] = _largest(values[n])
 
 
-@_compile_short
+@short_loop
 def quantize_gradient(values, index, shift, key, codes):
     """`golden.gradients.quantize_gradient` on a vector of up to 48 bits, numbered by `index`."""
     for i in range(values.size):
@@ -111,7 +100,7 @@ def quantize_gradient(values, index, shift, key, codes):
         codes[i] = _clip(rounded, 127)
 
 
-@_compile
+@loop
 def add_channels(values, bias, exponents, limit, out, magnitude):
     """`golden.layers.add_bias` with one bias a channel; `exponents`: the bias's, the values'."""
     channels = values.shape[2]
@@ -136,7 +125,7 @@ def add_channels(values, bias, exponents, limit, out, magnitude):
         magnitude[n] = max(np.int64(top), -np.int64(bottom))
 
 
-@_compile
+@loop
 def _bit_length(magnitude):
     bits = 0
     while magnitude >> bits:
@@ -144,7 +133,7 @@ def _bit_length(magnitude):
     return bits
 
 
-@_compile
+@loop
 def _common(a, b, magnitude_a, magnitude_b, room):
     """Exponent of a join from the operands'."""
     top_a = _bit_length(magnitude_a)
@@ -157,13 +146,13 @@ def _common(a, b, magnitude_a, magnitude_b, room):
     return common
 
 
-@_compile
+@loop
 def _load(values, factor, row):
     for i in range(row.size):
         row[i] = np.int32(np.int32(values[i]) * factor)
 
 
-@_compile
+@loop
 def _shift(row, shift):
     """Round half up in place; left shifts fit 30 bits, as the caller has arranged."""
     if shift > 0:
@@ -177,7 +166,7 @@ def _shift(row, shift):
             row[i] = np.int32(row[i] << left)
 
 
-@_compile
+@loop
 def _join(row, other, shift):
     """Add what is shifted on its way; operands of 30 bits, which rounding may take to 2**30."""
     left = np.int32(min(max(-shift, 0), LEFT_SHIFT_MAX))
@@ -197,7 +186,7 @@ def _join(row, other, shift):
         row[i] = max(total, np.int32(-limit))
 
 
-@_compile
+@loop
 def _bias(row, bias, shift, limit):
     wide = _half_up(np.int64(bias), shift)
     # Clipped before the sum instead of behind it, so that 32 bits hold everything.
@@ -208,20 +197,20 @@ def _bias(row, bias, shift, limit):
         row[i] = np.int32(min(max(row[i], low), high) + aligned)
 
 
-@_compile
+@loop
 def _rectify(row, positive):
     for i in range(row.size):
         positive[i] = row[i] > 0
         row[i] = max(row[i], np.int32(0))
 
 
-@_compile
+@loop
 def _mask(row, positive):
     for i in range(row.size):
         row[i] = np.int32(row[i] * np.int32(positive[i]))
 
 
-@_compile
+@loop
 def _extremes(row):
     high = np.int32(0)
     low = np.int32(0)
@@ -231,14 +220,14 @@ def _extremes(row):
     return high, low
 
 
-@_compile
+@loop
 def _narrow(value, begin, end):
     """Round half up to 8 bits: a shift right by begin + end."""
     rounded = np.int32(np.int32(np.int32(value >> begin) + end) >> end)
     return _clip(rounded, np.int32(127))
 
 
-@_compile
+@loop
 def apply(
     a, b, positive, exponents, magnitudes, known, factor, factor_exponent, joins, room, biases,
     bias, bias_exponent, limit, masks, rectifies, quantizes, zero_exponent, out, new_exponent,
@@ -287,28 +276,7 @@ def apply(
                 to[i] = row[i]
 
 
-@_compile_short
-def kernels_last(values, out):
-    """(out, in, height, width) to 8 bits, (out, height, width, in)."""
-    outputs, inputs, tall, wide = values.shape
-    for o in range(outputs):
-        for y in range(tall):
-            for x in range(wide):
-                for i in range(inputs):
-                    out[o, y, x, i] = values[o, i, y, x]
-
-
-@_compile_short
-def flipped(weights, rows, columns, out):
-    """(out, height, width, in) to (taps, taps, out, in), by the taps' rows and columns."""
-    for y in range(rows.size):
-        for x in range(columns.size):
-            for o in range(weights.shape[0]):
-                for i in range(weights.shape[3]):
-                    out[y, x, o, i] = weights[o, rows[y], columns[x], i]
-
-
-@_compile_short
+@short_loop
 def alignment(exponent, other, magnitude, shift):
     """`golden.gradients.align_errors`: fill in the right shifts; return the common exponent."""
     common = np.int64(0)
@@ -324,7 +292,7 @@ def alignment(exponent, other, magnitude, shift):
     return common
 
 
-@_compile_short
+@short_loop
 def collect(sums, exponent):
     """`golden.gradients.sum_samples` of scalars: the total and its exponent."""
     common = np.int64(0)
@@ -340,7 +308,7 @@ def collect(sums, exponent):
     return total, common
 
 
-@_compile
+@loop
 def _align(codes, shift, key, index, out):
     """Codes whose numbers, from `index` on, differ in their low 16 bits only: 16 bits do it all."""
     low = np.uint16(key)
@@ -366,7 +334,7 @@ def _align(codes, shift, key, index, out):
         out[i] = np.int16(np.int16(value >> right) + np.int16(total < below))
 
 
-@_compile
+@loop
 def align(codes, shift, key, out):
     """Right shifts of 0 and more with stochastic rounding; draws numbered as in memory."""
     size = codes.shape[1] * codes.shape[2]
@@ -384,7 +352,7 @@ def align(codes, shift, key, out):
             begin = end
 
 
-@_compile
+@loop
 def sums(values, out):
     """Sum a sample."""
     for n in range(values.shape[0]):
@@ -394,7 +362,7 @@ def sums(values, out):
         out[n] = total
 
 
-@_compile
+@loop
 def dot(a, b, out):
     """Sum a sample of products of 8-bit codes."""
     for n in range(a.shape[0]):
@@ -404,7 +372,7 @@ def dot(a, b, out):
         out[n] = total
 
 
-@_compile_short
+@short_loop
 def update(
     parameter, momentum, gradient, index, applied, handed, decay, limit, momentum_limit, key,
     new_parameter, new_momentum, step,
@@ -420,104 +388,3 @@ def update(
         step[i] = u
         new_momentum[i] = _clip(np.int64(v) - (np.int64(u) << applied), momentum_limit)
         new_parameter[i] = _clip(np.int64(parameter[i]) - u, limit)
-
-
-@_compile
-def gather(planes, stride, dilation, offset, channels, out):
-    """Windows of planes (samples, height, width * channels) as rows; zeros around the planes.
-
-    `out` is (samples, rows, columns, kernel height, kernel width * channels); the first window
-    begins at `offset`, which padding makes negative. Both are indexed flat and unsigned: numba
-    counts references to slices and looks out for negative indices, which takes ten times longer.
-    """
-    height, width = planes.shape[1], planes.shape[2] // channels
-    _, rows, columns, tall, run = out.shape
-    wide = run // channels
-    source, target = planes.reshape(-1), out.reshape(-1)
-    for n in range(planes.shape[0]):
-        for y in range(rows):
-            for ky in range(tall):
-                row = y * stride[0] + offset[0] + ky * dilation[0]
-                inside = row >= 0 and row < height
-                for x in range(columns):
-                    left = x * stride[1] + offset[1]
-                    to = np.uintp((((n * rows + y) * columns + x) * tall + ky) * run)
-                    if inside and dilation[1] == 1 and left >= 0 and left + wide <= width:
-                        begin = np.uintp(((n * height + row) * width + left) * channels)
-                        for j in range(run):
-                            target[to + np.uintp(j)] = source[begin + np.uintp(j)]
-                        continue
-                    for kx in range(wide):
-                        column = left + kx * dilation[1]
-                        if inside and column >= 0 and column < width:
-                            begin = np.uintp(((n * height + row) * width + column) * channels)
-                            for c in range(channels):
-                                target[to + np.uintp(c)] = source[begin + np.uintp(c)]
-                        else:
-                            for c in range(channels):
-                                target[to + np.uintp(c)] = 0
-                        to += np.uintp(channels)
-
-
-@_compile
-def _inside(left, stride, width, columns):
-    """First window whose tap lies in the plane, and the one behind the last; tap 0 is at `left`."""
-    begin = min(max((-left + stride - 1) // stride, 0), columns)
-    end = min(max((width - 1 - left) // stride + 1, begin), columns)
-    return begin, end
-
-
-@_compile
-def spread(first, last, planes, stride, dilation, offset, out):
-    """`gather` with the channels outermost: (channels, samples, height, width) to taps.
-
-    `first` and `last` are channels; `out` is (channels, taps tall, wide, samples, rows, columns).
-    """
-    _, samples, height, width = planes.shape
-    _, tall, wide, _, rows, columns = out.shape
-    source, target = planes.reshape(-1), out.reshape(-1)
-    for c in range(first, last):
-        for ky in range(tall):
-            for kx in range(wide):
-                left = offset[1] + kx * dilation[1]
-                begin, end = _inside(left, stride[1], width, columns)
-                for n in range(samples):
-                    for y in range(rows):
-                        row = y * stride[0] + offset[0] + ky * dilation[0]
-                        at = ((((c * tall + ky) * wide + kx) * samples + n) * rows + y) * columns
-                        to = np.uintp(at)
-                        if row < 0 or row >= height:
-                            for x in range(columns):
-                                target[to + np.uintp(x)] = 0
-                            continue
-                        start = ((c * samples + n) * height + row) * width + left
-                        for x in range(begin):
-                            target[to + np.uintp(x)] = 0
-                        for x in range(begin, end):
-                            target[to + np.uintp(x)] = source[np.uintp(start + x * stride[1])]
-                        for x in range(end, columns):
-                            target[to + np.uintp(x)] = 0
-
-
-@_compile
-def collapse(first, last, taps, stride, dilation, offset, out):
-    """Add up every element of what `spread` gives where it was taken from."""
-    _, samples, height, width = out.shape
-    _, tall, wide, _, rows, columns = taps.shape
-    source, target = taps.reshape(-1), out.reshape(-1)
-    for c in range(first, last):
-        out[c] = 0
-        for ky in range(tall):
-            for kx in range(wide):
-                left = offset[1] + kx * dilation[1]
-                begin, end = _inside(left, stride[1], width, columns)
-                for n in range(samples):
-                    for y in range(rows):
-                        row = y * stride[0] + offset[0] + ky * dilation[0]
-                        if row < 0 or row >= height:
-                            continue
-                        at = ((((c * tall + ky) * wide + kx) * samples + n) * rows + y) * columns
-                        start = ((c * samples + n) * height + row) * width + left
-                        for x in range(begin, end):
-                            to = np.uintp(start + x * stride[1])
-                            target[to] += source[np.uintp(at + x)]

@@ -2,19 +2,18 @@
 
 The multiplication is PyTorch's, called by address (`golden.torch_functions`), so that threads which
 work on samples of their own do not wait for each other between one block of them and the next.
+`gather` stands here because numba's cache does not see changes in other files' functions.
 Nothing but `golden.compiled` imports this file.
 """
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from golden.loops import gather
+from golden.jit import loop
 
-__all__ = ["convolve", "correlate"]
-
-_compile = njit(nogil=True, cache=True, error_model="numpy")
+__all__ = ["convolve", "correlate", "gather"]
 
 
 @intrinsic
@@ -32,7 +31,7 @@ def _call(context, address, arguments):
     return signature, generate
 
 
-@_compile
+@loop
 def _matrix(functions, data, rows, columns, transposed, kind, numbers):
     """Make a matrix in numbers[0]; `transposed`: memory has its columns one after the other.
 
@@ -48,7 +47,7 @@ def _matrix(functions, data, rows, columns, transposed, kind, numbers):
     )  # fmt: skip
 
 
-@_compile
+@loop
 def _multiply(functions, a, b, out):
     """out = a @ b, each (address, rows, columns, transposed): the status, 0 if it was done."""
     numbers = np.empty((3, 5), np.int64)
@@ -62,29 +61,67 @@ def _multiply(functions, a, b, out):
     return status
 
 
-@_compile
+@loop
+def gather(planes, stride, dilation, offset, channels, out):
+    """Windows of planes (samples, height, width * channels) as rows; zeros around the planes.
+
+    `out` is (samples, rows, columns, kernel height, kernel width * channels); the first window
+    begins at `offset`, which padding makes negative. Both are indexed flat and unsigned: numba
+    counts references to slices and looks out for negative indices, which takes ten times longer.
+    """
+    height, width = planes.shape[1], planes.shape[2] // channels
+    _, rows, columns, tall, run = out.shape
+    wide = run // channels
+    source, target = planes.reshape(-1), out.reshape(-1)
+    for n in range(planes.shape[0]):
+        for y in range(rows):
+            for ky in range(tall):
+                row = y * stride[0] + offset[0] + ky * dilation[0]
+                inside = row >= 0 and row < height
+                for x in range(columns):
+                    left = x * stride[1] + offset[1]
+                    to = np.uintp((((n * rows + y) * columns + x) * tall + ky) * run)
+                    if inside and dilation[1] == 1 and left >= 0 and left + wide <= width:
+                        begin = np.uintp(((n * height + row) * width + left) * channels)
+                        for j in range(run):
+                            target[to + np.uintp(j)] = source[begin + np.uintp(j)]
+                        continue
+                    for kx in range(wide):
+                        column = left + kx * dilation[1]
+                        if inside and column >= 0 and column < width:
+                            begin = np.uintp(((n * height + row) * width + column) * channels)
+                            for c in range(channels):
+                                target[to + np.uintp(c)] = source[begin + np.uintp(c)]
+                        else:
+                            for c in range(channels):
+                                target[to + np.uintp(c)] = 0
+                        to += np.uintp(channels)
+
+
+@loop
+def _block(planes, windows, moves, first, last, part):
+    """Windows of samples `first` to `last`: their address, how many, and the bytes of each."""
+    positions = part.shape[1] * part.shape[2]
+    each = part[0].size // positions * part.itemsize
+    rows = (last - first) * positions
+    if not moves:
+        return planes.ctypes.data + first * positions * each, rows, each
+    gather(planes[first:last], windows[0], windows[1], windows[2], windows[3], part[: last - first])
+    return part.ctypes.data, rows, each
+
+
+@loop
 def convolve(functions, planes, windows, moves, weights, transposed, block, part, out):
     """Windows of planes times weights; `windows`: stride, dilation, offset, channels of `gather`.
 
     `part` is (block, y, x, taps tall, run): where so many samples' windows are put, unless they are
     the planes themselves (`moves` is false). `weights` is (k, n), or (n, k) if `transposed`.
     """
-    size = part.itemsize
-    each = part[0].size // (part.shape[1] * part.shape[2]) * size
-    positions = part.shape[1] * part.shape[2]
-    outputs = out.shape[1]
+    positions, outputs = part.shape[1] * part.shape[2], out.shape[1]
     status = 0
     for first in range(0, planes.shape[0], block):
         last = min(first + block, planes.shape[0])
-        if moves:
-            gather(
-                planes[first:last], windows[0], windows[1], windows[2], windows[3],
-                part[: last - first],
-            )  # fmt: skip
-            data = part.ctypes.data
-        else:
-            data = planes.ctypes.data + first * positions * each
-        rows = (last - first) * positions
+        data, rows, each = _block(planes, windows, moves, first, last, part)
         status |= _multiply(
             functions,
             (data, rows, each, False),
@@ -94,27 +131,16 @@ def convolve(functions, planes, windows, moves, weights, transposed, block, part
     return status
 
 
-@_compile
+@loop
 def correlate(functions, planes, windows, moves, errors, block, part, out):
     """Errors (rows, outputs) times windows, summed over the rows: (outputs, k)."""
-    size = part.itemsize
-    positions = part.shape[1] * part.shape[2]
-    each = part[0].size // positions * size
-    outputs = errors.shape[1]
+    positions, outputs = part.shape[1] * part.shape[2], errors.shape[1]
     partial = np.empty_like(out)
     status = 0
     out[:] = 0
     for first in range(0, planes.shape[0], block):
         last = min(first + block, planes.shape[0])
-        if moves:
-            gather(
-                planes[first:last], windows[0], windows[1], windows[2], windows[3],
-                part[: last - first],
-            )  # fmt: skip
-            data = part.ctypes.data
-        else:
-            data = planes.ctypes.data + first * positions * each
-        rows = (last - first) * positions
+        data, rows, each = _block(planes, windows, moves, first, last, part)
         status |= _multiply(
             functions,
             (errors.ctypes.data + first * positions * outputs, outputs, rows, True),
