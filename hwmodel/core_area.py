@@ -17,8 +17,8 @@ PARTS: Mapping[str, Callable[[CoreConfig], int]] = MappingProxyType(
         "element": lambda config: config.rows * config.columns,
         # Bytes that skew a row of weights: column c waits c cycles.
         "weight_delay": lambda config: config.columns * (config.columns - 1) // 2,
-        # Bytes that turn and skew operands.
-        "operand_delay": lambda config: config.rows * config.rows,
+        # Bytes that skew operands: row r waits r + 1 cycles.
+        "operand_delay": lambda config: config.rows * (config.rows + 1) // 2,
         # Edges: a column has its sum, a row its operand.
         "column": lambda config: config.columns,
         "row": lambda config: config.rows,

@@ -179,7 +179,6 @@ class ProductUnit(Component):
         """Read both operands and bring them into the array. Returns why that is impossible."""
         config = self._config
         rows = config.rows
-        transposed = addresses.a_loops.transposed
         bits = config.scratchpad_address_bits
 
         beat = _late(m, "beat", addresses.beat, _DATA)
@@ -213,10 +212,8 @@ class ProductUnit(Component):
         ]
 
         m.submodules.feeder = feeder = Feeder(rows=rows, operand_bits=config.activation_bits)
-        kind = _late(m, "direct", addresses.beat & ~transposed, _DATA)
         block = _late(m, "block", addresses.block, _DATA)
         m.d.comb += [
-            feeder.direct.eq(kind[-1]),
             feeder.block.eq(block[-1]),
             array.a.eq(feeder.o),
             array.take.eq(_late(m, "tile", addresses.tile, _DATA)[-1]),

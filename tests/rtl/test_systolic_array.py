@@ -78,7 +78,7 @@ def test_tiles_back_to_back(rows: int, columns: int) -> None:
     np.testing.assert_array_equal(got, above + (operands @ weights).reshape(-1, columns))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 13])
 def test_feeder(rows: int) -> None:
     """Runs of single vectors and of blocks in random order, with and without gaps."""
     rng = np.random.default_rng(rows)
@@ -90,7 +90,7 @@ def test_feeder(rows: int) -> None:
         start = len(vectors)
         for k, vector in enumerate(part):
             vectors.append(vector)
-            sent.append((kind == "direct", kind == "block" and k == 0))
+            sent.append(kind == "block" and k == 0)
         if kind != "gap":
             for k, vector in enumerate(part.T if kind == "block" else part):
                 expected += [(start + k + r + 1, r, int(vector[r])) for r in range(rows)]
@@ -103,9 +103,7 @@ def test_feeder(rows: int) -> None:
         for cycle in range(len(seen)):
             if cycle < len(vectors):
                 ctx.set(dut.i, vectors[cycle].tolist())
-            direct, block = sent[cycle] if cycle < len(vectors) else (False, False)
-            ctx.set(dut.direct, direct)
-            ctx.set(dut.block, block)
+            ctx.set(dut.block, sent[cycle] if cycle < len(vectors) else False)
             seen[cycle] = [ctx.get(dut.o[r]) for r in range(rows)]
             await ctx.tick()
 
