@@ -199,7 +199,9 @@ class ProductUnit(Component):
         # Which lanes exist: from `low` to `high`, between request and data.
         low, high = Signal(range(rows + 1)), Signal(range(rows + 1))
         x, left = addresses.a_x, Signal(signed(LINE_BITS + 1))
-        m.d.comb += left.eq(addresses.window.line - x)
+        # The unit takes the next set-up word while the last vectors are still on their way.
+        line = _late(m, "line", addresses.window.line, _REQUEST - 1)[-1]
+        m.d.comb += left.eq(line - x)
         m.d.sync += [
             low.eq(Mux(x < 0, Mux(x < -rows, rows, -x), 0)),
             high.eq(Mux(addresses.a_live, Mux(left > rows, rows, left), 0)),
@@ -218,9 +220,12 @@ class ProductUnit(Component):
             array.a.eq(feeder.o),
             array.take.eq(_late(m, "tile", addresses.tile, _DATA)[-1]),
         ]
+        unsigned: Value = Const(0)
+        if config.activation_bits > 8:
+            unsigned = _late(m, "unsigned", addresses.a_loops.unsigned, _DATA)[-1]
         for lane in range(rows):
             byte = self.a.data[lane]
-            sign = byte[7] & ~addresses.a_loops.unsigned
+            sign = byte[7] & ~unsigned
             m.d.comb += feeder.i[lane].eq(Mux(lanes_late[lane], Cat(byte, sign), 0))
         for c in range(config.columns):
             m.d.comb += array.b[c].eq(Mux(row[-1], self.b.data[c], 0))

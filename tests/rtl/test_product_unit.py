@@ -16,7 +16,15 @@ from golden.optimizer import WEIGHT
 from golden.values import Value
 from rtl.config import CoreConfig
 from rtl.instructions import Fault, Word
-from rtl.matrix_instructions import ALoops, BLoops, Multiply, Window
+from rtl.matrix_instructions import (
+    ALoops,
+    AStrides,
+    BLoops,
+    BStrides,
+    Multiply,
+    Results,
+    Window,
+)
 from rtl.product_simulation import ProductBench, run
 from rtl.product_words import Geometry, backward_data, backward_weight, forward
 
@@ -167,6 +175,39 @@ def test_unsigned_activations(rows: int) -> None:
     ]
     outcome = run(config, bytes(memory), words, read=range(7))
     np.testing.assert_array_equal(outcome.results, a @ w)
+
+
+def test_set_up_words_do_not_touch_the_product_before() -> None:
+    """Whichever comes first behind a product, and is taken while its last vectors are read."""
+    config = core(2, 3, activation_bits=9)
+    geometry = Geometry(channels=2, height=1, width=7, out_channels=3)
+    rng = np.random.default_rng(3)
+    a = rng.integers(128, 256, (7, 2))
+    w = rng.integers(-128, 128, (2, 3))
+    pitch = geometry.row_pitch(config)
+    memory = bytearray(512 + 2 * pitch)
+    memory[: a.size] = a.astype(np.uint8).tobytes()
+    for row in range(2):
+        memory[512 + row * pitch : 515 + row * pitch] = w[row].astype(np.int8).tobytes()
+    first = [
+        replace(word, unsigned=1) if isinstance(word, ALoops) else word
+        for word in forward(geometry, config, a=0, b=512, z=0)
+    ]
+    signed = next(word for word in first if isinstance(word, ALoops))
+    window = next(word for word in first if isinstance(word, Window))
+    loops = next(word for word in first if isinstance(word, BLoops))
+    multiply = replace(first[-1], z_base=16)
+    for other in (
+        replace(signed, unsigned=0),
+        replace(signed, transposed=1),
+        replace(window, line=1, height=1),
+        replace(loops, n0=3, rows_last=0, pitch=0),
+        BStrides(row=1, t0=1),
+        AStrides(x=1, y=1, n=1, t1=1, t2=1),
+        Results(z_x=2, z_y=1, z_j=1),
+    ):
+        outcome = run(config, bytes(memory), [*first, other, multiply], read=range(7))
+        np.testing.assert_array_equal(outcome.results, a @ w, err_msg=repr(other))
 
 
 def test_sums_of_other_words_stay() -> None:
