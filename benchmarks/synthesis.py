@@ -71,9 +71,8 @@ def main() -> None:
         measured(f"{block}, 16x16 ({what})", part)
         print(f"  of the product unit: {(part.area_um2 or 0.0) / (whole.area_um2 or 1.0):.1%}")
     fed = (whole.area_um2 or 1.0) - (part.area_um2 or 0.0)
-    print(
-        f"  control, skews, transposition and drain, im2col left out: {1 - 256 * element / fed:.1%}"
-    )
+    beside = 1 - 256 * element / fed
+    print(f"  the product unit without it, beside the 256 elements: {beside:.1%}")
     for recipe in ("stock", "balanced"):
         for size in (4, 8, 16):
             config = CoreConfig(rows=size, columns=size)
