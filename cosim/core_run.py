@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from cosim.core_build import build_core
 from cosim.process_group import run_to_log
 from golden.errors import CheckError, InputError
+from hwmodel.program_cycles import BUS_LATENCY
 from rtl.cache import cache_folder
 from rtl.config import CoreConfig
-from rtl.instructions import WORD_BITS, Fault, Unit, Word
+from rtl.instructions import PROGRAM_ALIGNMENT, WORD_BITS, Fault, Unit, Word
 from rtl.register_map import COUNTERS, REGISTERS
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ProgramRun",
     "Watch",
     "Waves",
+    "append_program",
     "program_bytes",
     "run_program",
     "simulate",
@@ -38,7 +40,6 @@ __all__ = [
 
 _WORD_BYTES = WORD_BITS // 8
 _SMALLEST_MEMORY = 1 << 20
-_PROGRAM_ALIGNMENT = 128
 _SCRIPT_MAX = 1 << 16
 _FINISH, _WRITE, _READ, _WAIT, _COPY = range(5)
 
@@ -177,17 +178,22 @@ def program_bytes(words: Sequence[Word | int]) -> bytes:
     return b"".join(word.to_bytes(_WORD_BYTES, "little") for word in packed)
 
 
+def append_program(memory: bytes, words: Sequence[Word | int]) -> tuple[bytes, int]:
+    """Put a program behind what is in a memory; return both, and the program's address."""
+    address = -(-len(memory) // PROGRAM_ALIGNMENT) * PROGRAM_ALIGNMENT
+    return memory.ljust(address, b"\0") + program_bytes(words), address
+
+
 def run_program(
     config: CoreConfig, words: Sequence[Word | int], memory: bytes = b"", *,
-    simulator: str = "verilator", latency: int = 20, patience: int = 10_000_000,
+    simulator: str = "verilator", latency: int = BUS_LATENCY, patience: int = 10_000_000,
     observed: bool = True,
 ) -> tuple[bytes, ProgramRun]:  # fmt: skip
     """Run one program, which is put behind `memory`; return the memory after it, and the run.
 
     Parameters and errors are those of `simulate`.
     """
-    start = -(-max(len(memory), 1) // _PROGRAM_ALIGNMENT) * _PROGRAM_ALIGNMENT
-    image = memory.ljust(start, b"\0") + program_bytes(words)
+    image, start = append_program(memory, words)
     run = simulate(
         config, image, [Execute(start, len(words))], simulator=simulator, latency=latency,
         patience=patience, observed=observed,
@@ -197,7 +203,7 @@ def run_program(
 
 def simulate(
     config: CoreConfig, memory: bytes, actions: Sequence[Copy | Execute], *,
-    simulator: str = "verilator", latency: int = 20, patience: int = 10_000_000,
+    simulator: str = "verilator", latency: int = BUS_LATENCY, patience: int = 10_000_000,
     observed: bool = True, watch: "Watch | None" = None, waves: "Waves | None" = None,
     coverage: Path | None = None, variant: str = "", optimized: bool = False,
     tell: Callable[[str], None] = lambda _: None,
@@ -316,9 +322,9 @@ def _script(actions: Sequence[Copy | Execute], size: int, line: int, patience: i
             source, target, length = (n // line for n in (*places, action.size))
             add(_COPY, source, target, length)
             continue
-        if action.address % _PROGRAM_ALIGNMENT:
+        if action.address % PROGRAM_ALIGNMENT:
             raise InputError(
-                f"a program must lie at a multiple of {_PROGRAM_ALIGNMENT}, not {action.address}"
+                f"a program must lie at a multiple of {PROGRAM_ALIGNMENT}, not {action.address}"
             )
         if action.address + action.words * _WORD_BYTES > size:
             raise InputError(f"a program must be within {size} bytes, not {action!r}")

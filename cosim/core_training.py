@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim.core_build import require
 from cosim.core_fit import fit_core
-from cosim.core_run import Copy, CoreRun, Execute, program_bytes, simulate
+from cosim.core_run import Copy, CoreRun, Execute, append_program, simulate
 from golden import checkpoint
 from golden.checkpoint import Checkpoint, Run
 from golden.data import Dataset
@@ -36,8 +36,6 @@ from hwmodel.program_cycles import BUS_LATENCY
 from rtl.config import CoreConfig
 
 __all__ = ["Epoch", "TrainedOnCore", "train_on_core"]
-
-_PROGRAM_ALIGNMENT = 128
 
 
 @dataclass(frozen=True)
@@ -192,9 +190,7 @@ def _epoch(
     image = outside.tobytes() + b"".join(part.tobytes() for part in parts)
     where = {}
     for halved in sorted(set(halvings)):
-        image = image.ljust(-(-len(image) // _PROGRAM_ALIGNMENT) * _PROGRAM_ALIGNMENT, b"\0")
-        where[halved] = len(image)
-        image += program_bytes(programs[halved].words)
+        image, where[halved] = append_program(image, programs[halved].words)
     actions: list[Copy | Execute] = []
     for step, halved in enumerate(halvings):
         size = lowered.batch_size

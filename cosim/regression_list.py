@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import InputError
+from hwmodel.program_cycles import BUS_LATENCY
 
 __all__ = ["Run", "RunList", "read_list"]
 
 _DEFAULTS: dict[str, Any] = {
     "network": "mlp", "array": "4x4", "sim": "verilator", "steps": 1, "batch": 16, "seed": 0,
-    "halvings": 0, "parameters": "initial", "latency": 20, "abort_after": 0, "order": "compiled",
-    "accumulator_bits": 32, "coverage": False,
+    "halvings": 0, "parameters": "initial", "latency": BUS_LATENCY, "abort_after": 0,
+    "order": "compiled", "accumulator_bits": 32, "coverage": False,
 }  # fmt: skip
 """Of `[[run]]`; their types are the types that are asked for. `abort_after` 0: no abort."""
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cosim.core_build import SIMULATORS, require
 from cosim.core_fit import fit_core
-from cosim.core_run import Copy, CoreRun, Execute, Watch, Waves, program_bytes, simulate
+from cosim.core_run import Copy, CoreRun, Execute, Watch, Waves, append_program, simulate
 from cosim.dealing_order import dealt_ahead
 from cosim.extreme_parameters import PARAMETERS, set_parameters
 from cosim.functional_bins import Hits
@@ -48,8 +48,6 @@ from rtl.instructions import Fault
 __all__ = ["PARAMETERS", "SIMULATORS", "CosimResult", "configure", "cosimulate"]
 
 _T = TypeVar("_T")
-
-_PROGRAM_ALIGNMENT = 128
 
 
 @dataclass(frozen=True)
@@ -391,8 +389,7 @@ def _prepare(
     slot = lowered.batch_size
     batches = [lowered.batch(*part) for part in zip(codes, labels, strict=True)]
     image = outside.tobytes() + b"".join(part.tobytes() for part in batches)
-    start = -(-len(image) // _PROGRAM_ALIGNMENT) * _PROGRAM_ALIGNMENT
-    image = image.ljust(start, b"\0") + program_bytes(program.words)
+    image, start = append_program(image, program.words)
     actions: list[Copy | Execute] = []
     if abort_after is not None:
         actions += [Copy(len(outside), 0, slot), Execute(start, len(program.words), abort_after)]

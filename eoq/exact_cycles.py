@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from golden.errors import InputError
 from golden.network import Network
 from golden.schemes import EOQ
+from rtl.config import LIMITS
 
 __all__ = ["ExactCycles", "exact_cycles"]
 
-_SCRATCHPAD_MAX = 16 << 20
+_SCRATCHPAD_MAX = LIMITS["scratchpad_pages"][1] * LIMITS["scratchpad_page_bytes"][1]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import C, Cat, Mux, Value
 
-__all__ = ["select_add"]
+__all__ = ["select_add", "unsigned_add"]
 
 
 def select_add(a: Value, b: Value, carry: Value | int = 0) -> Value:
@@ -25,6 +25,21 @@ def select_add(a: Value, b: Value, carry: Value | int = 0) -> Value:
     top_a, top_b = (_wide(value, width)[half:] for value in (a, b))
     high = (_with_carry(top_a, top_b, C(bit, 1))[: width - half] for bit in (0, 1))
     return Cat(low[:half], Mux(low[half], *reversed(tuple(high)))).as_signed()
+
+
+def unsigned_add(a: Value, b: Value, carry: Value | int = 0) -> Value:
+    """Return a + b + carry of unsigned numbers as `select_add` makes it, with the carry out on top.
+
+    Parameters
+    ----------
+    a, b:
+        The shorter is extended with zeros.
+    carry:
+        One bit.
+    """
+    width = max(len(a), len(b)) + 1
+    wide_a, wide_b = (Cat(value, C(0, width - len(value))) for value in (a, b))
+    return select_add(wide_a, wide_b, carry)[:width]
 
 
 def _wide(value: Value, width: int) -> Value:

@@ -3,13 +3,29 @@
 Pure Python: `hwmodel` and the command line import it without loading Amaranth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 
-__all__ = ["LARGEST_PRODUCT", "SIZE_MAX", "CoreConfig"]
+__all__ = ["LARGEST_PRODUCT", "LIMITS", "SIZE_MAX", "CoreConfig"]
 
 SIZE_MAX = 32
 """Most rows or columns of an array (our choice)."""
+
+LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "rows": (1, SIZE_MAX),
+        "columns": (1, SIZE_MAX),
+        "accumulator_bits": (16, 32),
+        "loss_classes": (2, 1024),
+        "activation_bits": (8, 9),
+        "scratchpad_pages": (2, 16),
+        "scratchpad_page_bytes": (64, 1 << 20),
+        "results_pages": (2, 4),
+        "results_page_depth": (2, 1 << 14),
+    }
+)
+"""Least and most of each parameter of `CoreConfig` (our choice)."""
 
 LARGEST_PRODUCT = 127 * 127
 """Largest magnitude of a product: int8 tensors are symmetric, -128 never appears."""
@@ -55,20 +71,9 @@ class CoreConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no core can have."""
-        limits = {
-            "rows": (1, SIZE_MAX),
-            "columns": (1, SIZE_MAX),
-            "accumulator_bits": (16, 32),
-            "loss_classes": (2, 1024),
-            "activation_bits": (8, 9),
-            "scratchpad_pages": (2, 16),
-            "scratchpad_page_bytes": (64, 1 << 20),
-            "results_pages": (2, 4),
-            "results_page_depth": (2, 1 << 14),
-        }
         for field in fields(self):
             value = getattr(self, field.name)
-            low, high = limits[field.name]
+            low, high = LIMITS[field.name]
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{field.name} must be an integer, not {value!r}")
             if not low <= value <= high:

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import Component, In, Out
 from rtl.axi import AXI4Lite, Response
 from rtl.config import CoreConfig
 from rtl.dispatcher import INDEX_BITS
-from rtl.program_fetch import BURST_BYTES
+from rtl.instructions import PROGRAM_ALIGNMENT
 from rtl.register_map import ADDRESS_BITS, COUNTERS, REGISTERS, constants
 
 __all__ = ["COUNTER_BITS", "ControlRegisters"]
@@ -24,7 +24,7 @@ class ControlRegisters(Component):
     An address without a register, a write to one that is read only, a write of less than 32 bits,
     and one that is refused while a program runs are answered with SLVERR and change nothing. So is
     a start when a program runs, or with a program that does not begin at a multiple of
-    `program_fetch.BURST_BYTES`.
+    `rtl.instructions.PROGRAM_ALIGNMENT`.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class ControlRegisters(Component):
         }
         control = REGISTERS["control"].fields
         starts = bus.wdata[control["start"].offset]
-        can_start = ~self.running & (low[: BURST_BYTES.bit_length() - 1] == 0)
+        can_start = ~self.running & (low[: PROGRAM_ALIGNMENT.bit_length() - 1] == 0)
         accept = bus.awvalid & bus.wvalid & ~bus.bvalid
         m.d.comb += [bus.awready.eq(accept), bus.wready.eq(accept)]
         with m.If(bus.bvalid & bus.bready):

@@ -1,9 +1,9 @@
 """`Dma`: moves lines between the scratchpad and the outside over AXI4."""
 
-from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib.wiring import Component, Out
 
-from rtl.adder import select_add
+from rtl.adder import unsigned_add
 from rtl.axi import BOUNDARY, AXI4Read, AXI4Write, Response
 from rtl.config import CoreConfig
 from rtl.dma_instructions import Load, Store
@@ -196,7 +196,7 @@ class Dma(Component):
         # Of the instruction that waits to be taken.
         unaligned = Cat(field[name][:low] for name in ("outside", "scratchpad", "bytes")).any()
         past = Cat(
-            _sum(field[name], field["bytes"]) > (1 << bits)
+            unsigned_add(field[name], field["bytes"]) > (1 << bits)
             for name, bits in (
                 ("scratchpad", self._scratchpad_bits), ("outside", self._address_bits)
             )
@@ -252,8 +252,3 @@ class Dma(Component):
         with m.If(unit.abort):
             m.d.sync += fault.eq(Fault.NONE)
         return m
-
-
-def _sum(a: Value, b: Value) -> Value:
-    """Return the sum of unsigned numbers."""
-    return select_add(Cat(a, 0), Cat(b, C(0, len(a) - len(b) + 1))).as_unsigned()

@@ -15,6 +15,7 @@ from rtl.fields import Field
 __all__ = [
     "HEADER",
     "PAYLOAD_BITS",
+    "PROGRAM_ALIGNMENT",
     "SEMAPHORES",
     "SEMAPHORE_MAX",
     "WORD_BITS",
@@ -25,6 +26,10 @@ __all__ = [
 ]
 
 WORD_BITS = 128
+
+PROGRAM_ALIGNMENT = 128
+"""Bytes: a program's address is a multiple of it. It is fetched by bursts of as many bytes, none of
+which then crosses 4,096 bytes."""
 
 SEMAPHORES = 8
 """Counting semaphores, the only order between units."""

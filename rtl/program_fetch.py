@@ -6,15 +6,12 @@ from amaranth.lib.wiring import Component, In, Out
 
 from rtl.axi import AXI4Read, Response
 from rtl.dispatcher import INDEX_BITS, Fetched
-from rtl.instructions import WORD_BITS
+from rtl.instructions import PROGRAM_ALIGNMENT, WORD_BITS
 from rtl.queue import Queue
 
-__all__ = ["BURST_BYTES", "ProgramFetch"]
+__all__ = ["ProgramFetch"]
 
-BURST_BYTES = 128
-"""A burst, and what a program's address must be a multiple of: then none crosses 4,096 bytes."""
-
-_WORDS = BURST_BYTES * 8 // WORD_BITS
+_WORDS = PROGRAM_ALIGNMENT * 8 // WORD_BITS
 _DEPTH = 4 * _WORDS
 
 
@@ -32,8 +29,8 @@ class ProgramFetch(Component):
     -------
     start, address, words:
         Where the program is and how many words it has. Taken with `start`, when `flushed`.
-        `address` is a multiple of `BURST_BYTES`. The last burst may read past the last word, within
-        its `BURST_BYTES`.
+        `address` is a multiple of `PROGRAM_ALIGNMENT`. The last burst may read past the last word,
+        but not past such a multiple.
     o, exhausted:
         Its words in order, and whether all that there are were taken.
     flush, flushed:
@@ -81,13 +78,13 @@ class ProgramFetch(Component):
         m.d.comb += [
             bus.arvalid.eq(asking),
             bus.araddr.eq(address),
-            bus.arlen.eq(BURST_BYTES * 8 // width - 1),
+            bus.arlen.eq(PROGRAM_ALIGNMENT * 8 // width - 1),
         ]
         taken = queue.r_rdy & self.o.ready
         with m.If(asking & bus.arready):
             m.d.sync += [
                 asking.eq(0),
-                address.eq(address + BURST_BYTES),
+                address.eq(address + PROGRAM_ALIGNMENT),
                 asked.eq(asked + _WORDS),
             ]
         reserve = ~asking & ~self.flush & (asked < wanted) & (room >= _WORDS)

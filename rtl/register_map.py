@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rtl.config import CoreConfig
 from rtl.fields import Field
-from rtl.instructions import Fault, Unit
+from rtl.instructions import PROGRAM_ALIGNMENT, Fault, Unit
 
 __all__ = [
     "ADDRESS_BITS",
@@ -103,7 +103,7 @@ def _registers() -> dict[str, Register]:
             {"done": Field(0, 1), "fault": Field(1, 1)},
         ),
         "program_low": Register(
-            0x20, "rw", "address of the program, a multiple of 128: low bits",
+            0x20, "rw", f"address of the program, a multiple of {PROGRAM_ALIGNMENT}: low bits",
             {"address": Field(0, 32)}, idle_only=True,
         ),
         "program_high": Register(

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from golden.formats import EXPONENT_MAX, EXPONENT_MIN, RANDOM_BITS
 from rtl import quantizer
-from rtl.adder import select_add
+from rtl.adder import unsigned_add
 from rtl.quantizer import saturate, shifter_inputs
 from rtl.random import RandomDraw
 from rtl.vector_instructions import SCALAR_BITS, Function
@@ -73,8 +73,8 @@ class ScalarAlu(Component):
         minus = Signal()
         m.d.comb += minus.eq(self.function != Function.ADD)
         other = b ^ minus.replicate(SCALAR_BITS)
-        s1_low = keep(_sum(a[:_HALF], other[:_HALF], minus), "s1_low")
-        s2_high = keep(_sum(a[_HALF:], other[_HALF:], s1_low[-1])[:_HALF], "s2_high")
+        s1_low = keep(unsigned_add(a[:_HALF], other[:_HALF], minus), "s1_low")
+        s2_high = keep(unsigned_add(a[_HALF:], other[_HALF:], s1_low[-1])[:_HALF], "s2_high")
         total = Cat(s1_low[:_HALF], s2_high).as_signed()
         less = Mux(a[-1] ^ b[-1], a[-1], s2_high[-1])
 
@@ -104,8 +104,8 @@ class ScalarAlu(Component):
 
         negative = a[-1]
         size = a ^ negative.replicate(SCALAR_BITS)
-        s1_size = keep(_sum(size[:_HALF], C(0, _HALF), negative), "s1_size")
-        s2_size = keep(_sum(size[_HALF:], C(0, _HALF), s1_size[-1])[:_HALF], "s2_size")
+        s1_size = keep(unsigned_add(size[:_HALF], C(0, _HALF), negative), "s1_size")
+        s2_size = keep(unsigned_add(size[_HALF:], C(0, _HALF), s1_size[-1])[:_HALF], "s2_size")
         s3_length = keep(bit_length(m, Cat(s1_size[:_HALF], s2_size)), "s3_length")
         low = a[:32]
         low = low ^ (low << 13)[:32]
@@ -143,8 +143,3 @@ class ScalarAlu(Component):
                 )
         m.d.comb += self.o.eq(keep(chosen, "s4_o"))
         return m
-
-
-def _sum(a: Value, b: Value, carry: Value) -> Value:
-    """Return a + b + carry of unsigned numbers of the same length, one bit longer."""
-    return select_add(Cat(a, 0), Cat(b, 0), carry)[: len(a) + 1]

@@ -1,9 +1,9 @@
 """`ScalarTransfer`: scalars to and from the scratchpad, one byte at a time."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl.adder import select_add
+from rtl.adder import unsigned_add
 from rtl.config import CoreConfig
 from rtl.layouts import fields_layout
 from rtl.ports import SCRATCHPAD_LATENCY, ScratchpadRead, ScratchpadWrite
@@ -92,7 +92,11 @@ class ScalarTransfer(Component):
         outside = (byte >> self._config.scratchpad_address_bits).any()
         with m.FSM():
             with m.State("IDLE"), m.If(self.start):
-                m.d.sync += [byte.eq(scalar), number.eq(0), scalar.eq(_sum(scalar, what.step))]
+                m.d.sync += [
+                    byte.eq(scalar),
+                    number.eq(0),
+                    scalar.eq(unsigned_add(scalar, what.step)),
+                ]
                 m.next = "REQUEST"
             with m.State("REQUEST"):
                 ready = Mux(self.store, self.v.ready, self.x.ready)
@@ -111,7 +115,7 @@ class ScalarTransfer(Component):
                 with m.If((wait == 1) | self.store):
                     m.d.sync += [
                         loaded.eq(Cat(loaded[8:], self.x.data[0])),
-                        byte.eq(_sum(byte, what.plane)),
+                        byte.eq(unsigned_add(byte, what.plane)),
                         number.eq(number + 1),
                     ]
                     m.next = "REQUEST"
@@ -121,8 +125,3 @@ class ScalarTransfer(Component):
                 m.d.comb += self.done.eq(1)
                 m.next = "IDLE"
         return m
-
-
-def _sum(a: Value, b: Value) -> Value:
-    """Return the sum of unsigned numbers."""
-    return select_add(Cat(a, 0), Cat(b, 0)).as_unsigned()

@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 from golden.randomness import MAX_INDEX
 from rtl import quantizer
 from rtl.adder import select_add
+from rtl.config import SIZE_MAX
 from rtl.hierarchy import SharedComponent
 from rtl.lane_quantizer import LaneQuantizer
 from rtl.quantizer import saturate
@@ -25,7 +26,7 @@ __all__ = ["INDEX_BITS", "LANE_BITS", "O_STEP", "T_STEP", "LaneSettings", "Vecto
 INDEX_BITS = (MAX_INDEX - 1).bit_length()
 """Of a random index."""
 
-LANE_BITS = 5
+LANE_BITS = (SIZE_MAX - 1).bit_length()
 """Of a lane's number."""
 
 T_STEP = 6
