@@ -139,8 +139,7 @@ def operands(network: Network, dataset: Dataset, *, steps: int = 30, seed: int =
                     tensor_key(state, draw_number(number, "weight.U")),
                 )
             )
-    for name, results in _results(model, trace):
-        phase = name.split(".")[1]
+    for name, phase, results in _results(model, trace):
         for sample in results.reshape(len(results), -1):
             step.quantizations.append(
                 Quantization(name, phase, sample.astype(np.int64), int(excess_bits(sample)))
@@ -225,10 +224,10 @@ def _listen(model: Model) -> dict[str, Integers]:
     return heard
 
 
-def _results(model: Model, trace: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:
-    """32-bit results that 8-bit quantisers take, products as they leave the array."""
+def _results(model: Model, trace: Mapping[str, Integers]) -> Iterator[tuple[str, str, Integers]]:
+    """Layers, phases and 32-bit results that 8-bit quantisers take, as they leave the array."""
     for name, layer in model.layers.items():
         if isinstance(layer, ProductLayer):
             for phase in ("forward", "backward_data"):
                 if f"{name}.{phase}.product" in trace:
-                    yield f"{name}.{phase}", trace[f"{name}.{phase}.product"]
+                    yield name, phase, trace[f"{name}.{phase}.product"]

@@ -1,5 +1,7 @@
 """Operands are those of golden's step: their products, codes and updates are golden's."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,13 @@ def test_quantizations_fill_eight_bits(step: Step) -> None:
         assert largest <= 127
         assert largest >= 63 or each.shift == 0
     assert len(step.quantizations) == 16 * (8 + 7)
+    phases = Counter((each.layer, each.phase) for each in step.quantizations)
+    convolutions = [f"stage{s}.0.conv{n}" for s in (1, 2, 3) for n in (1, 2)]
+    layers = ["stem.conv", *convolutions, "fc"]
+    assert phases == {
+        **{(layer, "forward"): 16 for layer in layers},
+        **{(layer, "backward_data"): 16 for layer in layers[1:]},
+    }
 
 
 def test_every_update_is_golden_s(step: Step) -> None:
