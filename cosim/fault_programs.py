@@ -51,7 +51,7 @@ class FaultOutcome:
     functional_coverage: Hits
 
     def summary(self) -> dict[str, Any]:
-        """Return those keys of `cosim.runner.CosimResult.summary` that there are."""
+        """Return those keys of `cosim.cosim_result.CosimResult.summary` that there are."""
         return {
             "passed": self.mismatch is None, "first_mismatch": self.mismatch,
             "instructions": self.instructions, "cycles_rtl": self.cycles,

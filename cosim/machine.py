@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.errors import ProgramError
+from cosim.scalar_functions import scalar_function
 from cosim.value_bins import ValueBins
 from golden.formats import Integers, QuantSpec, Rounding, bit_length, rounding_shift, saturate
-from golden.formats import clamp_exponent as clamp
 from golden.loss import softmax_error
-from golden.randomness import draw, xorshift32
+from golden.randomness import draw
 from rtl.config import CoreConfig
 from rtl.control_instructions import ControlWord
 from rtl.dma_instructions import Load, Store
@@ -55,11 +55,6 @@ from rtl.vector_instructions import (
 __all__ = ["Machine", "Writes"]
 
 _QUANTIZERS = (QuantSpec(), QuantSpec(rounding=Rounding.STOCHASTIC))
-_SATURATIONS = {
-    Function.SATURATE_8: 8,
-    Function.SATURATE_16: 16,
-    Function.SATURATE_32: 32,
-}
 
 
 @dataclass
@@ -402,7 +397,7 @@ class Machine:
             b = word.value if word.immediate else self._read(word.b + k * word.next_b)
             c = self._read(word.c + k * word.next_c)
             self.bins.scalar(word, a)
-            self._put(word.d + k, _function(Function(word.function), a, b, c, k))
+            self._put(word.d + k, scalar_function(Function(word.function), a, b, c, k))
         return Writes()
 
     def _load_scalars(self, word: LoadScalars) -> Writes:
@@ -464,38 +459,3 @@ def _wrapped(value: int, bits: int) -> int:
 def _short(value: int) -> int:
     """A shift as the vector unit keeps it: 8 bits, saturated."""
     return max(-128, min(127, value))
-
-
-def _function(function: Function, a: int, b: int, c: int, repetition: int) -> int:
-    match function:
-        case Function.ADD:
-            return a + b
-        case Function.SUBTRACT:
-            return a - b
-        case Function.MINIMUM:
-            return min(a, b)
-        case Function.MAXIMUM:
-            return max(a, b)
-        case Function.XOR:
-            return a ^ b
-        case Function.SHIFT:
-            return _shifted(a, b, None)
-        case Function.SHIFT_RANDOM:
-            return _shifted(a, b, int(draw(c & 0xFFFFFFFF, np.array([repetition]))[0]))
-        case Function.BIT_LENGTH:
-            return abs(a).bit_length()
-        case Function.XORSHIFT:
-            return xorshift32(a & 0xFFFFFFFF)
-        case Function.SELECT:
-            return b if a == 0 else c
-        case Function.CLAMP:
-            return int(clamp(a))
-    width = _SATURATIONS[function]
-    return int(saturate(np.array(a), width))
-
-
-def _shifted(a: int, b: int, random: int | None) -> int:
-    # A left shift is of what 33 bits hold.
-    if b < 0:
-        a = max(-(1 << 32), min((1 << 32) - 1, a))
-    return int(rounding_shift(np.array(a), b, None if random is None else np.array(random)))

@@ -19,9 +19,11 @@ from typing import Any
 
 from cosim.chain import chain
 from cosim.core_build import require
+from cosim.cosim_result import CosimResult
 from cosim.fault_programs import FaultOutcome, run_fault
+from cosim.prepared_run import configure
 from cosim.random_cases import random_case
-from cosim.runner import CosimResult, configure, cosimulate
+from cosim.runner import cosimulate
 from golden.errors import CheckError, InputError
 
 __all__ = ["co_simulate", "main", "write_json", "write_whole"]

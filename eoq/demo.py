@@ -11,7 +11,7 @@ from eoq.api import Costs, cost
 from golden.errors import InputError
 
 if TYPE_CHECKING:
-    from cosim.runner import CosimResult
+    from cosim.cosim_result import CosimResult
 
 __all__ = ["ARRAY", "STAGES", "DemoResult", "default_onnx", "run"]
 
@@ -57,7 +57,8 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
         Before any work, when a simulator is missing or the .onnx file cannot be used.
     """
     from cosim.core_build import SIMULATORS, require
-    from cosim.runner import configure, cosimulate
+    from cosim.prepared_run import configure
+    from cosim.runner import cosimulate
     from eoq.comparison import assumptions_section, costs_section, findings, highlights
     from eoq.recorded_sections import synthesis_section, validation_line, validation_section
     from eoq.tool_versions import tool_versions

@@ -12,7 +12,7 @@ from reports import Section, Table, figures
 from rtl.config import CoreConfig
 
 if TYPE_CHECKING:
-    from cosim.runner import CosimResult
+    from cosim.cosim_result import CosimResult
 
 __all__ = [
     "hardware_section",

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cosim.core_build import SIMULATORS, require
+from cosim.cosim_result import CosimResult
 from cosim.random_cases import random_case
-from cosim.runner import CosimResult, cosimulate
+from cosim.runner import cosimulate
 from eoq.validation.check import Check, skipped
 from golden.errors import InputError
 

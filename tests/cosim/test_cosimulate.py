@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 
 from cosim import step_check
 from cosim.core_build import build_core
-from cosim.runner import configure, cosimulate
+from cosim.prepared_run import configure
+from cosim.runner import cosimulate
 from golden.errors import InputError
 from golden.network import Network
 from golden.zoo import resnet8
