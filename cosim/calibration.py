@@ -1,8 +1,8 @@
 """Area and energy models of the core, fitted to its synthesis and held against what was not fitted.
 
-Areas are linear in what a block is made of (`hwmodel.core_area`), the energy of a processing
-element in what changes in it (`hwmodel.technology.CHANGES`). Sizes and layers of the fit and of the
-check are fixed here and have nothing in common.
+Areas are linear in what a block is made of (`hwmodel.core_area`), energies of a processing element
+and of a vector lane in what changes in them (`hwmodel.technology.CHANGES`). Sizes and layers of the
+fit and of the check are fixed here and have nothing in common.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.element_energy import LayerEnergy, layer_energies
+from cosim.element_energy import element_energies
+from cosim.lane_energy import lane_energies
+from cosim.layer_energy import LayerEnergy
 from cosim.operands import Step, operands
 from golden import data, networks
 from golden.errors import CheckError, InputError
@@ -26,9 +28,10 @@ __all__ = [
     "DATASET",
     "FIT_NETWORK",
     "FIT_SIZES",
+    "PARTS_AT_WORK",
     "block_area",
     "fit_area",
-    "fit_element",
+    "fit_energy",
     "network_energies",
     "network_step",
     "predicted_area",
@@ -53,9 +56,12 @@ FIT_NETWORK, DATASET = "resnet8", "digits"
 """The network whose layers are fitted, and the images that all are trained on."""
 
 CHECK_NETWORKS = ("lenet5", "resnet20")
-"""Networks whose layers the fit is held against. No price is fitted to either; but which changes
-have a price (`hwmodel.technology.CHANGES`) was chosen with LeNet-5's errors in view, so ResNet-20
-alone knows nothing of the model."""
+"""Networks whose layers the fits are held against. No price is fitted to either; but which changes
+of an element have a price (`hwmodel.technology.CHANGES`) was chosen with LeNet-5's errors in view,
+so ResNet-20 alone knows nothing of that model. Those of a lane were chosen with ResNet-8's."""
+
+PARTS_AT_WORK: Mapping[str, str] = {"element": "pe", "lane": "vector_lane"}
+"""Part that has an energy model -> block of `rtl.blocks`."""
 
 Say = Callable[[str], None]
 
@@ -86,18 +92,19 @@ def predicted_area(parts: Mapping[str, float], size: tuple[int, int]) -> float:
     return sum(area * PARTS[part](config) for part, area in parts.items())
 
 
-def fit_element(energies: Sequence[LayerEnergy]) -> dict[str, float]:
-    """Fit pJ to a processing element's changes, an operation of each layer weighing the same."""
+def fit_energy(part: str, energies: Sequence[LayerEnergy]) -> dict[str, float]:
+    """Fit pJ to an element's or a lane's changes, an operation of each layer weighing the same."""
+    names = CHANGES[part]
     per_operation = np.array(
-        [[each.changes[name] / each.operations for name in CHANGES] for each in energies]
+        [[each.changes[name] / each.operations for name in names] for each in energies]
     )
     measured = np.array([each.energy_pj / each.operations for each in energies])
-    return dict(zip(CHANGES, _fit(per_operation, measured).tolist(), strict=True))
+    return dict(zip(names, _fit(per_operation, measured).tolist(), strict=True))
 
 
-def predicted_energy(element: Mapping[str, float], layer: LayerEnergy) -> float:
-    """Energy in pJ that `fit_element`'s prices give for a layer's changes."""
-    return sum(price * layer.changes[name] for name, price in element.items())
+def predicted_energy(prices: Mapping[str, float], layer: LayerEnergy) -> float:
+    """Energy in pJ that `fit_energy`'s prices give for a layer's changes."""
+    return sum(price * layer.changes[name] for name, price in prices.items())
 
 
 def network_step(network: str) -> Step:
@@ -109,9 +116,9 @@ def network_step(network: str) -> Step:
 
 
 def network_energies(
-    network: str, library: CellLibrary, tell: Say = lambda _: None
+    part: str, network: str, library: CellLibrary, tell: Say = lambda _: None
 ) -> list[LayerEnergy]:
-    """Energy of a processing element on every layer of one of the networks.
+    """Energy of an element or a lane on every layer of one of the networks.
 
     Raises InputError if the library has no power tables.
     """
@@ -121,9 +128,12 @@ def network_energies(
             "says area and delay"
         )
     config = CoreConfig(rows=16, columns=16)
-    element = synthesize("pe", config, library, tell=tell)
+    gates = synthesize(PARTS_AT_WORK[part], config, library, tell=tell)
     tell(f"training {network} on {DATASET} for operands")
-    return layer_energies(element, config, library, network_step(network), network, tell=tell)
+    step = network_step(network)
+    if part == "element":
+        return element_energies(gates, config, library, step, network, tell=tell)
+    return lane_energies(gates, config, library, step, network, tell=tell)
 
 
 def _fit(counts: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.float64]:

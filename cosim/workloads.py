@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cosim.lane_passes import LEAD, LanePass, run_passes, update_passes
 from cosim.operands import Product, Quantization, Step, Update
-from golden.formats import Integers, rounding_shift, saturate
-from golden.optimizer import MOMENTUM_SHIFT, WEIGHT
-from golden.randomness import draw
+from golden.formats import Integers
+from golden.optimizer import WEIGHT
 from rtl.config import CoreConfig
 from rtl.quantizer import ROUND_HALF
-from rtl.vector_lane import LANE_BITS, O_STEP, LaneSettings
 
 __all__ = ["WORKLOADS", "Maker", "Workload", "draw_place", "element_workload"]
 
@@ -19,9 +18,6 @@ _LIMIT = 127
 
 _LONGEST = 256
 """Most operands that are taken from one tile: many places are seen, not one for long."""
-
-_LEAD = 16
-"""Cycles in which a lane's registers become known."""
 
 _PART = 64
 """Most parameters of a tensor that are updated before another one is drawn."""
@@ -168,86 +164,14 @@ def _lane(
     )
     for phase, updates in (("update", step.updates), ("noise", [uniform])):
         sizes = np.array([float(u.parameter.size) for u in updates])
-        passes: list[_LanePass] = []
+        passes: list[LanePass] = []
         parameters = 0
         while sum(len(each.x) for each in passes) < cycles:
             tensor = updates[rng.choice(len(updates), p=sizes / sizes.sum())]
-            made = list(_update_passes(tensor, lanes, min(_PART, cycles)))
+            made = list(update_passes(tensor, lanes, min(_PART, cycles)))
             passes += made
             parameters += len(made[0].x)
-        yield Workload(phase, _lane_inputs(passes), parameters, _LEAD)
-
-
-@dataclass(frozen=True)
-class _LanePass:
-    """One pass over a lane: settings other than 0, operands, and the index of the first beat's
-    draw and its step."""
-
-    settings: Mapping[str, int]
-    x: Integers
-    y: Integers
-    step: int
-
-
-def _update_passes(tensor: Update, lanes: int, most: int) -> Iterator[_LanePass]:
-    """The six passes of `hwmodel.lowering.learn`, with what each one leaves for the next."""
-    gradient: Integers
-    momentum: Integers
-    gradient, parameter, momentum = (
-        values[::lanes][:most].astype(np.int64)
-        for values in (tensor.gradient, tensor.parameter, tensor.momentum)
-    )
-    random = draw(tensor.key, np.arange(len(gradient)) * lanes).astype(np.int64)
-    applied, right = tensor.applied, tensor.applied + MOMENTUM_SHIFT
-    rounded = {"stochastic": 1, "key": tensor.key, "v_none": 1}
-    decay = saturate(rounding_shift(parameter, tensor.decay, random), 8)
-    yield _LanePass(rounded | {"shift": tensor.decay}, parameter, decay, lanes)
-    yield _LanePass({}, gradient, decay, lanes)
-    gradient = saturate(gradient + decay, 8)
-    yield _LanePass({}, gradient, momentum, lanes)
-    momentum = saturate(momentum + gradient, 8)
-    yield _LanePass(rounded | {"shift": right}, momentum, momentum, lanes)
-    update = saturate(rounding_shift(momentum, right, random), 8)
-    yield _LanePass({"negate": 1}, update, parameter, lanes)
-    # Turned left by `applied`: the bits above the zeros stay.
-    left = {"u_turn": -applied & 31, "u_keep": (0xFFFFFFFF << applied) & 0xFFFFFFFF}
-    yield _LanePass({"negate": 1} | left, update, momentum, lanes)
-
-
-def _lane_inputs(passes: Sequence[_LanePass]) -> dict[str, Integers]:
-    """Port -> one value a cycle; a pass begins when the one before has left the lane."""
-    gap = O_STEP + 2
-    length = _LEAD + sum(len(each.x) + gap for each in passes)
-    names = ("x", "y", "z", "x_take", "y_take", "z_take", "mask_take", "lane", "s0_place",
-             "s0_y_valid", "s3_go", "s3_again", "s4_index", "s4_next", "s5_valid", "s7_place",
-             "s7_mask_take")  # fmt: skip
-    inputs = {name: np.zeros(length, dtype=np.int64) for name in names}
-    # More than 64 bits: Python's integers.
-    settings = np.zeros(length, dtype=object)
-    layout, begin = LaneSettings(), _LEAD
-    # Zeros go through first, into the registers that an update does not use as well.
-    for name in ("x_take", "y_take", "z_take", "mask_take", "s7_mask_take"):
-        inputs[name][:_LEAD] = 1
-    for each in passes:
-        beats = len(each.x)
-        # As they are: a factor of 1, nothing turned, v where it is 15 places up.
-        plain = {"factor": 1, "u_keep": 0xFFFFFFFF, "v_count": 15, "v_right": 1}
-        value = layout.const(plain | dict(each.settings)).as_value().value
-        settings[begin : begin + beats + gap] = value
-        present = slice(begin, begin + beats)
-        inputs["x"][present], inputs["y"][present] = each.x, each.y
-        inputs["x_take"][present] = 1
-        adds = not each.settings.get("v_none")
-        inputs["y_take"][present] = adds
-        # Operands are kept in a cycle and are in step 0 in the next.
-        for step, name in ((0, "s0_y_valid"), (3, "s3_go"), (5, "s5_valid")):
-            later = slice(begin + 1 + step, begin + 1 + step + beats)
-            inputs[name][later] = adds if name == "s0_y_valid" else 1
-        index = np.arange(beats) * each.step
-        inputs["s4_index"][begin + 5 : begin + 5 + beats] = index
-        inputs["s4_next"][begin + 5 : begin + 5 + beats] = (index >> LANE_BITS) + 1
-        begin += beats + gap
-    return {**inputs, "set": settings}
+        yield Workload(phase, run_passes(passes).inputs, parameters, LEAD)
 
 
 WORKLOADS: dict[str, Maker] = {

@@ -9,27 +9,29 @@ from cosim.calibration import (
     CHECK_SIZES,
     DATASET,
     FIT_NETWORK,
+    PARTS_AT_WORK,
     block_area,
     fit_area,
-    fit_element,
+    fit_energy,
     network_energies,
     network_step,
     predicted_area,
     predicted_energy,
 )
 from cosim.float_operands import float_operands
+from cosim.layer_energy import LayerEnergy
 from cosim.operands import Step
 from cosim.operator_energy import OPERATORS, operator
 from eoq.technology_text import (
     block_entry,
-    element_entry,
     memory_entry,
     operation_entry,
     relative_entry,
+    work_entry,
 )
 from golden import data, networks
-from golden.errors import CheckError
 from hwmodel.core_area import BLOCK_PARTS
+from hwmodel.technology import load_technology
 from hwmodel.toml_reader import Band
 from rtl.cell_library import CellLibrary
 from rtl.config import CoreConfig
@@ -37,20 +39,17 @@ from rtl.synthesis import synthesize
 
 __all__ = ["STAGES", "calibrate"]
 
-STAGES = 4
+STAGES = 5
 """Calls of `stage` in one run."""
 
 Say = Callable[[str], None]
 
-_CONFIG = CoreConfig(rows=16, columns=16)
+_SIZE = (16, 16)
+_CONFIG = CoreConfig(rows=_SIZE[0], columns=_SIZE[1])
 """Of the blocks that are the same in every core."""
 
-_NODE_NM, _VOLTAGE = 45, 0.9
-_MEMORIES = (((8, "KiB"), 10.0), ((32, "KiB"), 20.0), ((1, "MiB"), 100.0))
-"""Of Horowitz's table: what memories are scaled from, and pJ a 64-bit access."""
-
-_DRAM_PJ = Band(1300.0, 1950.0, 2600.0)
-"""The same table's; a chip of its own, of a technology that is not the library's."""
+_MEMORIES, _NODE_NM, _VOLTAGE = "horowitz-45nm", 45, 0.9
+"""The table that memories are scaled from, because libraries have none, and its process."""
 
 
 def calibrate(
@@ -82,15 +81,23 @@ def calibrate(
     CheckError
         If gates differ from the RTL.
     """
-    stage("energy of a processing element")
-    fitted = network_energies(FIT_NETWORK, library, tell)
-    element = fit_element(fitted)
-    held_out, checks = [], []
-    for network in CHECK_NETWORKS:
-        energies = network_energies(network, library, tell)
-        off = max(abs(predicted_energy(element, each) / each.energy_pj - 1) for each in energies)
-        checks.append(f"on {len(energies)} of {network} at most {off:.1%} off")
-        held_out += energies
+    work: dict[str, Mapping[str, float]] = {}
+    layers: dict[str, list[LayerEnergy]] = {}
+    sources = ""
+    for part, block in PARTS_AT_WORK.items():
+        stage(f"energy of {block}")
+        fitted = network_energies(part, FIT_NETWORK, library, tell)
+        work[part], layers[part] = fit_energy(part, fitted), [*fitted]
+        checks = []
+        for network in CHECK_NETWORKS:
+            found = network_energies(part, network, library, tell)
+            worst = max(abs(predicted_energy(work[part], e) / e.energy_pj - 1) for e in found)
+            checks.append(f"on {len(found)} of {network} at most {worst:.1%} off")
+            layers[part] += found
+        sources += (
+            f'{part} = "as synth, fitted to {len(fitted)} layers and phases of {FIT_NETWORK}; '
+            f'{", ".join(checks)}"\n'
+        )
 
     stage("areas of the core's blocks")
     blocks: dict[str, Mapping[str, float]] = {}
@@ -105,20 +112,25 @@ def calibrate(
 
     stage("operations")
     step = network_step(FIT_NETWORK)
-    layers = [each.energy_pj / each.operations for each in (*fitted, *held_out)]
+    macs = [each.energy_pj / each.operations for each in layers["element"]]
     # Layers as often as they multiply; the cheapest and the dearest layer are its band.
-    mac = _energy("pe", library, step, tell)._replace(low=min(layers), high=max(layers))
-    entries = [operation_entry("mac", "int8", mac, _area("pe", library))]
+    mac = _energy("pe", library, step, tell)._replace(low=min(macs), high=max(macs))
+    entries = [operation_entry("mac", "int8", mac, block_area("pe", _SIZE, library))]
     entries += _operations(library, step, tell)
 
     stage("writing")
     scale = node_nm / _NODE_NM * (library.voltage / _VOLTAGE) ** 2
+    memories = load_technology(_MEMORIES)
+    for size, price in memories.sram_entries.items():
+        high = price.nominal * scale
+        entries.append(memory_entry(size, Band(high / 2, high, high), "scaled"))
+    # A chip of its own, of a technology that is not the library's.
+    entries.append(memory_entry(None, memories.dram_entry, "dram"))
     entries += [
-        memory_entry(size, Band(price * scale / 2, price * scale, price * scale), "scaled")
-        for size, price in _MEMORIES
+        work_entry(part, per, price)
+        for part, prices in work.items()
+        for per, price in prices.items()
     ]
-    entries.append(memory_entry(None, _DRAM_PJ, "dram"))
-    entries += [element_entry(per, value) for per, value in element.items()]
     entries += [
         block_entry(block, part, area)
         for block, parts in blocks.items()
@@ -133,8 +145,7 @@ def calibrate(
         f"node_nm = {node_nm:g}\n\n[sources]\n"
         f'synth = "{command}, {datetime.now(UTC):%Y-%m-%d}; '
         f'{synthesize("pe", _CONFIG, library).method}; operands of {FIT_NETWORK} on {DATASET}"\n'
-        f'element = "as synth, fitted to {len(fitted)} products of {FIT_NETWORK}; '
-        f'{", ".join(checks)}"\n'
+        f"{sources}"
         f'areas = "as synth, fitted; on other sizes at most {", ".join(errors)} off"\n'
         'estimate = "our estimate: relative to the adder of the same format"\n'
         f'scaled = "the library has no memories: Horowitz, ISSCC 2014, {_NODE_NM} nm and '
@@ -158,7 +169,9 @@ def _operations(library: CellLibrary, step: Step, tell: Say) -> list[str]:
         block: _energy(block, library, floats, tell)
         for block in ("fp32_add", "fp32_mul", "fp32_div")
     }
-    area = {block: _area(block, library) for block in (*energy, "fp32_sqrt", "quantizer")}
+    area = {
+        block: block_area(block, _SIZE, library) for block in (*energy, "fp32_sqrt", "quantizer")
+    }
     adder = found["add", 32]
     shift = _energy("quantizer", library, step, tell)
     division = _ratio(energy["fp32_div"], energy["fp32_mul"])
@@ -189,13 +202,6 @@ def _energy(block: str, library: CellLibrary, step: Step, tell: Say) -> Band:
     synthesis = synthesize(block, _CONFIG, library, tell=tell)
     phases = block_energy(synthesis, _CONFIG, library, step, tell=tell)
     return _band([each.energy_pj for each in phases if each.phase != "noise"])
-
-
-def _area(block: str, library: CellLibrary) -> float:
-    area = synthesize(block, _CONFIG, library).area_um2
-    if area is None:
-        raise CheckError(f"{library.where}: block {block} requires an area, got none")
-    return area
 
 
 def _band(values: list[float]) -> Band:

@@ -2,7 +2,7 @@
 
 from hwmodel.toml_reader import Band
 
-__all__ = ["block_entry", "element_entry", "memory_entry", "operation_entry", "relative_entry"]
+__all__ = ["block_entry", "memory_entry", "operation_entry", "relative_entry", "work_entry"]
 
 
 def operation_entry(op: str, number_format: str, energy_pj: Band, area_um2: float) -> str:
@@ -23,20 +23,19 @@ def relative_entry(op: str, of: str, energy: Band, area: float, source: str, cer
     )
 
 
-def memory_entry(capacity: tuple[int, str] | None, energy_pj: Band, source: str) -> str:
-    """A memory's access of 64 bits; without a capacity it is DRAM."""
+def memory_entry(capacity: int | None, energy_pj: Band, source: str) -> str:
+    """An access of 64 bits to a memory of so many bytes; without a capacity it is DRAM."""
     lines = '[[memory]]\nlevel = "dram"\n'
-    if capacity:
-        size, unit = capacity
-        lines = f'[[memory]]\nlevel = "sram"\ncapacity = {{ value = {size}, unit = "{unit}" }}\n'
+    if capacity is not None:
+        lines = f'[[memory]]\nlevel = "sram"\ncapacity = {{ value = {capacity}, unit = "B" }}\n'
     return lines + f"energy = {_number(energy_pj, 'pJ/64b', source, 'assumed')}\n"
 
 
-def element_entry(per: str, energy_pj: float) -> str:
-    """Energy of a processing element by what changes in it."""
+def work_entry(part: str, per: str, energy_pj: float) -> str:
+    """Energy of an element or a lane by what changes in it."""
     return (
-        f'[[element]]\nper = "{per}"\n'
-        f"energy = {_number(_exactly(energy_pj), 'pJ', 'element', 'measured')}\n"
+        f'[[{part}]]\nper = "{per}"\n'
+        f"energy = {_number(_exactly(energy_pj), 'pJ', part, 'measured')}\n"
     )
 
 

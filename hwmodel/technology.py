@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from golden.errors import InputError
@@ -32,9 +33,15 @@ _FOLDER = Path(__file__).parent / "technologies"
 
 BUILT_IN = ("horowitz-45nm", "jouppi-7nm", "eyeriss-relative", "osu018")
 
-CHANGES = ("cycle", "operand_bit", "sum_bit", "multiplied_bit")
-"""What a processing element's energy is linear in: clock cycles; bits that change of the moving
-operand and of the sum from above; bits of the operand that change before a weight that is not 0."""
+CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "element": ("cycle", "operand_bit", "sum_bit", "multiplied_bit"),
+        "lane": ("cycle", "value", "value_bit"),
+    }
+)
+"""What energy is linear in. A processing element's: clock cycles; bits that change of the moving
+operand and of the sum from above; bits of the operand that change before a weight that is not 0. A
+vector lane's: clock cycles; values; bits in which the 32-bit value differs from that before."""
 
 _ACCESS_BITS = 64
 _PICO = 1e-12
@@ -67,8 +74,8 @@ class Technology:
     """(quantity, operation) -> operation it is a multiple of, and the factor."""
     _sram: _Curve
     _dram: Band
-    _element: Mapping[str, Band]
-    """By `CHANGES`; empty where the table is not calibrated."""
+    _work: Mapping[str, Mapping[str, Band]]
+    """element, lane -> `CHANGES` -> pJ; empty where the table is not calibrated."""
     _blocks: Mapping[str, Mapping[str, Band]]
     """Block -> part -> um2; empty where the table is not calibrated."""
 
@@ -87,15 +94,15 @@ class Technology:
 
     @property
     def calibrated(self) -> bool:
-        """The table says what a processing element and the core's blocks cost."""
-        return bool(self._element and self._blocks)
+        """The table says what elements, lanes and the core's blocks cost."""
+        return bool(self._work and self._blocks)
 
-    def element(self, changes: Mapping[str, float]) -> Band:
-        """Joules of a processing element in so many `CHANGES`. Calibrated tables only."""
+    def work(self, part: str, changes: Mapping[str, float]) -> Band:
+        """Joules of an element or a lane in so many `CHANGES`. Calibrated tables only."""
         self._require_calibration()
         total = NOTHING
         for name, count in changes.items():
-            total += self._element[name].times(count)
+            total += self._work[part][name].times(count)
         return total.times(_PICO)
 
     def block_area(self, block: str, config: CoreConfig) -> Band:
@@ -137,9 +144,24 @@ class Technology:
         }
         found |= {
             f"sram {capacity} B": (f"pJ/{_ACCESS_BITS}b", band)
-            for capacity, band in self._sram.items()
+            for capacity, band in self.sram_entries.items()
         }
-        return found | {"dram": (f"pJ/{_ACCESS_BITS}b", self._dram)}
+        return found | {"dram": (f"pJ/{_ACCESS_BITS}b", self.dram_entry)}
+
+    @property
+    def sram_entries(self) -> Mapping[int, Band]:
+        """Bytes of each on-chip memory that the table has, and pJ an access of 64 bits."""
+        return self._sram
+
+    @property
+    def dram_entry(self) -> Band:
+        """DRAM's pJ an access of 64 bits."""
+        return self._dram
+
+    def without_sram(self, capacity: int) -> "Technology":
+        """The same table without one of `sram_entries`, so that the others say what it costs."""
+        kept = {size: band for size, band in self._sram.items() if size != capacity}
+        return replace(self, _sram=kept)
 
     def at(self, entry: str, value: float) -> "Technology":
         """The same table with one of `energy_entries` at a value, without a range."""
@@ -228,7 +250,7 @@ class _Reader(TomlReader):
         """Return the technology, or raise InputError."""
         lists = ("operation", "relative", "memory")
         required = ("name", "title", "node_nm", "sources", *lists)
-        self.keys("file", content, required, "element block")
+        self.keys("file", content, required, "element lane block")
         name, title = self.text("name", content["name"]), self.text("title", content["title"])
         self.number("node_nm", content["node_nm"])
         if not isinstance(content["sources"], dict):
@@ -244,35 +266,38 @@ class _Reader(TomlReader):
             for op in ("add", "multiply"):
                 if ("energy", op, family) not in curves:
                     raise self.refuse("operation", f"requires energy of {op} in {family}", "none")
-        element, blocks = self._calibration(content)
-        return Technology(name, title, tuple(notes), curves, relative, sram, dram, element, blocks)
+        work, blocks = self._calibration(content)
+        return Technology(name, title, tuple(notes), curves, relative, sram, dram, work, blocks)
 
     def _calibration(
         self, content: dict[str, Any]
-    ) -> tuple[dict[str, Band], dict[str, dict[str, Band]]]:
-        """What a processing element costs by change, and each block by part: all or nothing."""
-        element: dict[str, Band] = {}
+    ) -> tuple[dict[str, dict[str, Band]], dict[str, dict[str, Band]]]:
+        """What elements and lanes cost by change, and each block by part: all or nothing."""
+        work: dict[str, dict[str, Band]] = {}
         blocks: dict[str, dict[str, Band]] = {}
-        if "element" not in content and "block" not in content:
-            return element, blocks
-        self.keys("file", {k: content[k] for k in ("element", "block") if k in content},
-                  ("element", "block"))  # fmt: skip
-        for key, table in self.list_of_tables("element", content):
-            self.keys(key, table, ("per", "energy"))
-            per = self.text(f"{key}.per", table["per"], CHANGES)
-            element[per] = self.band(f"{key}.energy", table["energy"], "pJ")
+        lists = (*CHANGES, "block")
+        given = {key: content[key] for key in lists if key in content}
+        if not given:
+            return work, blocks
+        self.keys("file", given, lists)
+        for part, names in CHANGES.items():
+            work[part] = {}
+            for key, table in self.list_of_tables(part, content):
+                self.keys(key, table, ("per", "energy"))
+                per = self.text(f"{key}.per", table["per"], names)
+                work[part][per] = self.band(f"{key}.energy", table["energy"], "pJ")
+            for per in names:
+                if per not in work[part]:
+                    raise self.refuse(part, f"requires the energy per {per}", "none")
         for key, table in self.list_of_tables("block", content):
             self.keys(key, table, ("name", "per", "area"))
             name = self.text(f"{key}.name", table["name"], BLOCK_PARTS)
             part = self.text(f"{key}.per", table["per"], BLOCK_PARTS[name])
             blocks.setdefault(name, {})[part] = self.band(f"{key}.area", table["area"], "um2")
-        for per in CHANGES:
-            if per not in element:
-                raise self.refuse("element", f"requires the energy per {per}", "none")
         for name in BLOCK_PARTS:
             if name not in blocks:
                 raise self.refuse("block", f"requires the area of {name}", "none")
-        return element, blocks
+        return work, blocks
 
     def _curves(self, content: dict[str, Any]) -> dict[tuple[str, str, str], _Curve]:
         curves: dict[tuple[str, str, str], _Curve] = {}

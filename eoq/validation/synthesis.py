@@ -2,7 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from cosim.calibration import CHECK_NETWORKS, CHECK_SIZES, block_area, network_energies
+from cosim.calibration import (
+    CHECK_NETWORKS,
+    CHECK_SIZES,
+    PARTS_AT_WORK,
+    block_area,
+    network_energies,
+)
 from eoq.validation.check import Check, skipped
 from golden.errors import InputError
 from hwmodel.technology import load_technology
@@ -44,13 +50,17 @@ def synthesis_checks(tell: Callable[[str], None] = lambda _: None) -> Iterator[C
                 source=f"pyosys {yosys.version()}, {library.name}",
             )
     held_out = [
-        (name, each) for name in CHECK_NETWORKS for each in network_energies(name, library, tell)
+        (part, name, each)
+        for part in PARTS_AT_WORK
+        for name in CHECK_NETWORKS
+        for each in network_energies(part, name, library, tell)
     ]
-    for network, each in held_out:
+    for part, network, each in held_out:
+        operation = {"element": "a MAC", "lane": "a lane's value"}[part]
         yield Check(
             group=GROUP,
-            what=f"energy of a MAC, {network} {each.layer}, {each.phase}",
-            model=1e12 * table.element(each.changes).nominal / each.operations,
+            what=f"energy of {operation}, {network} {each.layer}, {each.phase}",
+            model=1e12 * table.work(part, each.changes).nominal / each.operations,
             reference=each.energy_pj / each.operations,
             unit="pJ",
             bound=ENERGY_BOUND,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cosim.block_energy import PhaseEnergy, block_energy, rtl_vectors
+from cosim.lane_passes import LEAD, quantization_pass, run_passes, update_passes
 from cosim.operands import Step, operands
 from cosim.workloads import WORKLOADS, Workload
 from golden.data import load
@@ -16,6 +17,7 @@ from rtl.blocks import make
 from rtl.cell_library import CellLibrary
 from rtl.config import CoreConfig
 from rtl.synthesis import synthesize
+from rtl.vector_lane import O_STEP
 
 CONFIG = CoreConfig(rows=4, columns=4)
 CYCLES = 150
@@ -141,6 +143,23 @@ def test_the_lane_s_workload_is_golden_s_update(step: Step) -> None:
         for place, values in ((3, u), (4, p), (5, v)):
             wanted = values[:: CONFIG.columns][: beats[first]]
             np.testing.assert_array_equal(made[first + place], wanted)
+
+
+def test_the_values_of_a_lane_are_the_rtl_s(step: Step) -> None:
+    """Those whose changes are counted, of codes and of an update."""
+    largest = max(step.quantizations, key=lambda each: each.shift)
+    passes = [quantization_pass(largest, 4, slice(0, 100)), *update_passes(step.updates[0], 4, 50)]
+    run = run_passes(passes)
+    _, outputs = rtl_vectors(make("vector_lane", CONFIG), run.inputs)
+    begin = LEAD
+    for each in passes:
+        beats = len(each.x)
+        for name, bits, late, wanted in (("t", 32, 7, each.t), ("o", 8, 9, each.o)):
+            got = signed(outputs[name], bits)[begin + late : begin + late + beats]
+            np.testing.assert_array_equal(got, wanted)
+        begin += beats + O_STEP + 2
+    # What is counted as not there is 0 in the lane as well.
+    np.testing.assert_array_equal(signed(outputs["t"], 32)[LEAD + 7 :], run.t[LEAD:-7])
 
 
 @pytest.mark.slow

@@ -11,12 +11,15 @@ from cosim.calibration import (
     FIT_SIZES,
     block_area,
     fit_area,
-    fit_element,
+    fit_energy,
     network_energies,
     predicted_area,
     predicted_energy,
 )
-from cosim.element_energy import LayerEnergy, changes
+from cosim.element_energy import changes
+from cosim.lane_energy import lane_changes
+from cosim.lane_passes import LEAD, quantization_pass, run_passes
+from cosim.layer_energy import LayerEnergy
 from cosim.operands import Quantization, Step
 from cosim.operator_energy import operator
 from cosim.workloads import Workload
@@ -50,15 +53,26 @@ def test_changes_by_hand():
     }  # fmt: skip
 
 
+def test_changes_of_a_lane_by_hand():
+    tensor = Quantization("l", "forward", np.array([1, 3, -1]), 0)
+    run = run_passes([quantization_pass(tensor, 2, slice(0, 3))])
+    # From 0 to 1 one bit, to 3 one, to -1 all but two, and back to 0 all.
+    assert lane_changes(run) == {
+        "cycle": len(run.t) - LEAD,
+        "value": 3,
+        "value_bit": 1 + 1 + 30 + 32,
+    }
+
+
 def test_known_prices_are_found_and_negative_ones_left_out():
     rng = np.random.default_rng(0)
-    prices = dict(zip(CHANGES, (14.0, 0.2, 0.3, 3.0), strict=True))
+    prices = dict(zip(CHANGES["element"], (14.0, 0.2, 0.3, 3.0), strict=True))
     layers = []
     for _ in range(12):
-        counts = {name: int(rng.integers(100, 1000)) for name in CHANGES}
+        counts = {name: int(rng.integers(100, 1000)) for name in prices}
         energy = sum(prices[name] * count for name, count in counts.items())
         layers.append(LayerEnergy("n", "l", "forward", counts, energy, 100))
-    found = fit_element(layers)
+    found = fit_energy("element", layers)
     assert found == pytest.approx(prices)
     assert predicted_energy(found, layers[0]) == pytest.approx(layers[0].energy_pj)
     cheaper = [
@@ -66,15 +80,15 @@ def test_known_prices_are_found_and_negative_ones_left_out():
                     each.energy_pj - each.changes["operand_bit"], 100)
         for each in layers
     ]  # fmt: skip
-    assert fit_element(cheaper)["operand_bit"] == 0
-    assert min(fit_element(cheaper).values()) == 0
+    assert fit_energy("element", cheaper)["operand_bit"] == 0
+    assert min(fit_energy("element", cheaper).values()) == 0
 
 
 def test_energy_requires_power_tables(tmp_path):
     bare = tmp_path / "bare.lib"
     bare.write_text(MINI.read_text().replace("internal_power", "other_power"))
     with pytest.raises(InputError, match=r"bare\.lib: energy requires internal_power tables"):
-        network_energies("mlp", load_library(bare))
+        network_energies("lane", "mlp", load_library(bare))
 
 
 def test_an_operator_is_held_against_its_arithmetic():
@@ -106,10 +120,11 @@ def test_small_arrays_fit_others(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_network_s_layers_fit_themselves():
+@pytest.mark.parametrize(("part", "last"), [("element", "backward_weight"), ("lane", "update")])
+def test_a_network_s_layers_fit_themselves(part, last):
     library = load_library(MINI)
-    layers = network_energies("mlp", library)
-    assert {each.phase for each in layers} == {"forward", "backward_data", "backward_weight"}
-    prices = fit_element(layers)
+    layers = network_energies(part, "mlp", library)
+    assert {each.phase for each in layers} == {"forward", "backward_data", last}
+    prices = fit_energy(part, layers)
     for each in layers:
         assert predicted_energy(prices, each) == pytest.approx(each.energy_pj, rel=0.10)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hwmodel
-from eoq.technology_text import block_entry, element_entry
+from eoq.technology_text import block_entry, work_entry
 from golden import zoo
 from golden.errors import InputError
 from hwmodel.core_area import BLOCK_PARTS, PARTS
@@ -17,10 +17,11 @@ from rtl.config import CoreConfig
 FOLDER = Path(hwmodel.__file__).parent / "technologies"
 
 
-def text(*, elements: int = len(CHANGES), blocks: int = len(BLOCK_PARTS)) -> str:
+def text(*, elements: int = 4, lanes: int = 3, blocks: int = len(BLOCK_PARTS)) -> str:
     """Horowitz's table, calibrated with the prices 1, 10, 100, ... of what there is."""
     lines = [(FOLDER / "horowitz-45nm.toml").read_text()]
-    lines += [element_entry(per, 10**k) for k, per in enumerate(CHANGES[:elements])]
+    for part, count in (("element", elements), ("lane", lanes)):
+        lines += [work_entry(part, per, 10**k) for k, per in enumerate(CHANGES[part][:count])]
     for name in list(BLOCK_PARTS)[:blocks]:
         lines += [block_entry(name, part, 10**k) for k, part in enumerate(BLOCK_PARTS[name])]
     return "\n".join(lines)
@@ -39,17 +40,19 @@ def test_prices_times_counts(tmp_path):
     config = CoreConfig(rows=2, columns=3)
     assert table.block_area("mac_array", config).nominal == 6 + 30 + 300 + 2_000 + 10_000
     assert table.block_area("vector_unit", config).nominal == 3 + 10
-    changes = dict(zip(CHANGES, (4, 3, 2, 1), strict=True))
-    assert table.element(changes).nominal == pytest.approx(1234e-12)
+    for part, counts, picojoules in (("element", (4, 3, 2, 1), 1234), ("lane", (3, 2, 1), 123)):
+        changes = dict(zip(CHANGES[part], counts, strict=True))
+        assert table.work(part, changes).nominal == pytest.approx(picojoules * 1e-12)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"elements": 3}, "element: requires the energy per multiplied_bit, got 'none'"),
+        ({"lanes": 2}, "lane: requires the energy per value_bit, got 'none'"),
         ({"blocks": 2}, "block: requires the area of vector_unit, got 'none'"),
-        ({"elements": 0}, "file: requires the key element, got 'block'"),
-        ({"blocks": 0}, "file: requires the key block, got 'element'"),
+        ({"elements": 0}, "file: requires the key element, got 'lane, block'"),
+        ({"blocks": 0}, "file: requires the key block, got 'element, lane'"),
     ],
 )
 def test_half_a_calibration_is_refused(options, said, tmp_path):
