@@ -20,10 +20,13 @@ from cosim.calibration import (
 )
 from cosim.float_operands import float_operands
 from cosim.layer_energy import LayerEnergy
+from cosim.memory_macros import CHECK_MACROS, FIT_MACROS, fit_macros, macro_area
+from cosim.memory_macros import NODE_NM as MACRO_NODE_NM
 from cosim.operands import Step
 from cosim.operator_energy import OPERATORS, operator
 from eoq.technology_text import (
     block_entry,
+    macro_entry,
     memory_entry,
     operation_entry,
     relative_entry,
@@ -136,6 +139,11 @@ def calibrate(
         for block, parts in blocks.items()
         for part, area in parts.items()
     ]
+    macros, checked = fit_macros(), CHECK_MACROS[0]
+    off = macro_area(macros, checked.bits) / checked.area_um2 - 1
+    sizes = [macro.bits >> 13 for macro in FIT_MACROS]
+    shrink = (node_nm / MACRO_NODE_NM) ** 2
+    entries += [macro_entry(per, area * shrink) for per, area in macros.items()]
     head = (
         "# Energy: gates without delays or wires at work on training steps, toggles times\n"
         "# Liberty, clock pins included. Area: cells, without memories and wires. The sizes\n"
@@ -150,6 +158,9 @@ def calibrate(
         'estimate = "our estimate: relative to the adder of the same format"\n'
         f'scaled = "the library has no memories: Horowitz, ISSCC 2014, {_NODE_NM} nm and '
         f"{_VOLTAGE} V, times {scale:.3g} for the node and the voltage's square; low: half\"\n"
+        f"macros = \"the library has no memories: fitted to OpenRAM's macros for SkyWater 130 nm "
+        f"(github.com/VLSIDA/sky130_sram_macros) of {sizes[0]} and {sizes[-1]} KiB, on "
+        f'{checked.bits >> 13} KiB {off:.1%} off; times {shrink:.3g} for the node"\n'
         'dram = "Horowitz, ISSCC 2014, its range and the middle: a chip of its own"\n'
     )
     return "\n".join([head, *entries])

@@ -2,7 +2,14 @@
 
 from hwmodel.toml_reader import Band
 
-__all__ = ["block_entry", "memory_entry", "operation_entry", "relative_entry", "work_entry"]
+__all__ = [
+    "block_entry",
+    "macro_entry",
+    "memory_entry",
+    "operation_entry",
+    "relative_entry",
+    "work_entry",
+]
 
 
 def operation_entry(op: str, number_format: str, energy_pj: Band, area_um2: float) -> str:
@@ -44,6 +51,14 @@ def block_entry(name: str, per: str, area_um2: float) -> str:
     return (
         f'[[block]]\nname = "{name}"\nper = "{per}"\n'
         f"area = {_number(_exactly(area_um2), 'um2', 'areas', 'measured')}\n"
+    )
+
+
+def macro_entry(per: str, area_um2: float) -> str:
+    """Area of a memory, by macro and by bit."""
+    return (
+        f'[[macro]]\nper = "{per}"\n'
+        f"area = {_number(_exactly(area_um2), 'um2', 'macros', 'assumed')}\n"
     )
 
 

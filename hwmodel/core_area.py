@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from rtl.config import CoreConfig
 
-__all__ = ["BLOCK_PARTS", "PARTS"]
+__all__ = ["BLOCK_PARTS", "MEMORY_PARTS", "PARTS"]
 
 PARTS: Mapping[str, Callable[[CoreConfig], int]] = MappingProxyType(
     {
@@ -37,3 +37,21 @@ BLOCK_PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Block of `rtl.blocks` -> the parts that its area is linear in; without memories."""
+
+MEMORY_PARTS: Mapping[str, Callable[[CoreConfig], int]] = MappingProxyType(
+    {
+        # One for each byte of a line in a page, and for each column in a page of results.
+        "macro": lambda config: (
+            config.scratchpad_pages * config.line_bytes + config.results_pages * config.columns
+        ),
+        "bit": lambda config: (
+            8 * config.scratchpad_pages * config.scratchpad_page_bytes
+            + config.results_pages
+            * config.results_page_depth
+            * config.columns
+            * config.accumulator_bits
+        ),
+    }
+)
+"""Memory macros of scratchpad and results memory, and their bits. Queues and scalars, less than
+3,000 bytes, are left out."""

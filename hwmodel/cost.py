@@ -261,9 +261,10 @@ class Cost:
 
     @cached_property
     def core_area(self) -> dict[str, Band] | None:
-        """Square micrometres of the core's matrix unit, array included, and of its vector unit.
+        """Square micrometres of the core's matrix unit, array included, of its vector unit, and of
+        scratchpad and results memory of the sizes that `CoreConfig` has by default.
 
-        Without memories, DMA and sequencer. None for other schemes, which have no core, for arrays
+        Without DMA and sequencer. None for other schemes, which have no core, for arrays
         that no core has, and where the table is not calibrated.
         """
         if self.step.scheme is not EOQ or not self.technology.calibrated:
@@ -273,8 +274,11 @@ class Cost:
         except ValueError:
             return None
         return {
-            block: self.technology.block_area(block, config)
-            for block in ("product_unit", "vector_unit")
+            **{
+                block: self.technology.block_area(block, config)
+                for block in ("product_unit", "vector_unit")
+            },
+            "memories": self.technology.memory_area(config),
         }
 
     @cached_property

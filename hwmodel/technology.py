@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any
 
 from golden.errors import InputError
-from hwmodel.core_area import BLOCK_PARTS, PARTS
+from hwmodel.core_area import BLOCK_PARTS, MEMORY_PARTS, PARTS
 from hwmodel.toml_reader import BYTES, Band, TomlReader
 from rtl.config import CoreConfig
 
@@ -78,6 +78,8 @@ class Technology:
     """element, lane -> `CHANGES` -> pJ; empty where the table is not calibrated."""
     _blocks: Mapping[str, Mapping[str, Band]]
     """Block -> part -> um2; empty where the table is not calibrated."""
+    _macros: Mapping[str, Band]
+    """By `MEMORY_PARTS`, um2; empty where the table is not calibrated."""
 
     @property
     def has_area(self) -> bool:
@@ -111,6 +113,14 @@ class Technology:
         total = NOTHING
         for part, area in self._blocks[block].items():
             total += area.times(PARTS[part](config))
+        return total
+
+    def memory_area(self, config: CoreConfig) -> Band:
+        """Area in um2 of a core's scratchpad and results memory. Calibrated tables only."""
+        self._require_calibration()
+        total = NOTHING
+        for part, area in self._macros.items():
+            total += area.times(MEMORY_PARTS[part](config))
         return total
 
     def _require_calibration(self) -> None:
@@ -250,7 +260,7 @@ class _Reader(TomlReader):
         """Return the technology, or raise InputError."""
         lists = ("operation", "relative", "memory")
         required = ("name", "title", "node_nm", "sources", *lists)
-        self.keys("file", content, required, "element lane block")
+        self.keys("file", content, required, "element lane block macro")
         name, title = self.text("name", content["name"]), self.text("title", content["title"])
         self.number("node_nm", content["node_nm"])
         if not isinstance(content["sources"], dict):
@@ -266,19 +276,20 @@ class _Reader(TomlReader):
             for op in ("add", "multiply"):
                 if ("energy", op, family) not in curves:
                     raise self.refuse("operation", f"requires energy of {op} in {family}", "none")
-        work, blocks = self._calibration(content)
-        return Technology(name, title, tuple(notes), curves, relative, sram, dram, work, blocks)
+        calibration = self._calibration(content)
+        return Technology(name, title, tuple(notes), curves, relative, sram, dram, *calibration)
 
     def _calibration(
         self, content: dict[str, Any]
-    ) -> tuple[dict[str, dict[str, Band]], dict[str, dict[str, Band]]]:
-        """What elements and lanes cost by change, and each block by part: all or nothing."""
+    ) -> tuple[dict[str, dict[str, Band]], dict[str, dict[str, Band]], dict[str, Band]]:
+        """Elements and lanes by change, blocks by part, memories by macro: all or nothing."""
         work: dict[str, dict[str, Band]] = {}
         blocks: dict[str, dict[str, Band]] = {}
-        lists = (*CHANGES, "block")
+        macros: dict[str, Band] = {}
+        lists = (*CHANGES, "block", "macro")
         given = {key: content[key] for key in lists if key in content}
         if not given:
-            return work, blocks
+            return work, blocks, macros
         self.keys("file", given, lists)
         for part, names in CHANGES.items():
             work[part] = {}
@@ -297,7 +308,14 @@ class _Reader(TomlReader):
         for name in BLOCK_PARTS:
             if name not in blocks:
                 raise self.refuse("block", f"requires the area of {name}", "none")
-        return work, blocks
+        for key, table in self.list_of_tables("macro", content):
+            self.keys(key, table, ("per", "area"))
+            per = self.text(f"{key}.per", table["per"], MEMORY_PARTS)
+            macros[per] = self.band(f"{key}.area", table["area"], "um2")
+        for per in MEMORY_PARTS:
+            if per not in macros:
+                raise self.refuse("macro", f"requires the area per {per}", "none")
+        return work, blocks, macros
 
     def _curves(self, content: dict[str, Any]) -> dict[tuple[str, str, str], _Curve]:
         curves: dict[tuple[str, str, str], _Curve] = {}

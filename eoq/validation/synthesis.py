@@ -9,6 +9,7 @@ from cosim.calibration import (
     block_area,
     network_energies,
 )
+from cosim.memory_macros import CHECK_MACROS, fit_macros, macro_area
 from eoq.validation.check import Check, skipped
 from golden.errors import InputError
 from hwmodel.technology import load_technology
@@ -20,7 +21,7 @@ __all__ = ["AREA_BOUND", "ENERGY_BOUND", "GROUP", "synthesis_checks"]
 
 GROUP = "calibrated table against synthesis"
 
-AREA_BOUND, ENERGY_BOUND = 0.03, 0.10
+AREA_BOUND, MEMORY_BOUND, ENERGY_BOUND = 0.03, 0.05, 0.10
 
 _TABLE = "osu018"
 
@@ -49,6 +50,16 @@ def synthesis_checks(tell: Callable[[str], None] = lambda _: None) -> Iterator[C
                 bound=AREA_BOUND,
                 source=f"pyosys {yosys.version()}, {library.name}",
             )
+    for macro in CHECK_MACROS:
+        yield Check(
+            group=GROUP,
+            what=f"area of a memory, {macro.words}x{macro.width}",
+            model=macro_area(fit_macros(), macro.bits),
+            reference=macro.area_um2,
+            unit="um2",
+            bound=MEMORY_BOUND,
+            source="OpenRAM's macro for SkyWater 130 nm; fitted to 256x32 and 4096x32",
+        )
     held_out = [
         (part, name, each)
         for part in PARTS_AT_WORK

@@ -1,29 +1,32 @@
 """The calibrated table: blocks and elements by hand, and files that are only half calibrated."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import hwmodel
-from eoq.technology_text import block_entry, work_entry
+from eoq.technology_text import block_entry, macro_entry, work_entry
 from golden import zoo
 from golden.errors import InputError
-from hwmodel.core_area import BLOCK_PARTS, PARTS
+from hwmodel.core_area import BLOCK_PARTS, MEMORY_PARTS, PARTS
 from hwmodel.cost import cost
 from hwmodel.technology import CHANGES, load_technology
 from rtl.config import CoreConfig
+from rtl.ip_package import package
 
 FOLDER = Path(hwmodel.__file__).parent / "technologies"
 
 
-def text(*, elements: int = 4, lanes: int = 3, blocks: int = len(BLOCK_PARTS)) -> str:
+def text(*, elements: int = 4, lanes: int = 3, blocks: int = 3, macros: int = 2) -> str:
     """Horowitz's table, calibrated with the prices 1, 10, 100, ... of what there is."""
     lines = [(FOLDER / "horowitz-45nm.toml").read_text()]
     for part, count in (("element", elements), ("lane", lanes)):
         lines += [work_entry(part, per, 10**k) for k, per in enumerate(CHANGES[part][:count])]
     for name in list(BLOCK_PARTS)[:blocks]:
         lines += [block_entry(name, part, 10**k) for k, part in enumerate(BLOCK_PARTS[name])]
+    lines += [macro_entry(per, 10**k) for k, per in enumerate(list(MEMORY_PARTS)[:macros])]
     return "\n".join(lines)
 
 
@@ -32,6 +35,26 @@ def test_parts_of_a_small_core():
     assert {name: count(config) for name, count in PARTS.items()} == {
         "element": 6, "weight_delay": 3, "operand_delay": 3, "column": 3, "row": 2, "fixed": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CoreConfig(rows=3, columns=2),
+        CoreConfig(rows=1, columns=5, scratchpad_pages=2, results_pages=4, accumulator_bits=24),
+    ],
+)
+def test_memories_are_those_of_the_verilog(config):
+    row = re.compile(r"\| `eoq_(?:scratchpad|results)_bank` \| \d+ \| \d+ \| (\d+) \| (\d+) \|")
+    found = row.findall(package(config)["memories.md"])
+    assert len(found) == 2
+    macros, bits = (sum(map(int, column)) for column in zip(*found, strict=True))
+    assert {part: count(config) for part, count in MEMORY_PARTS.items()} == {
+        "macro": macros, "bit": bits,
+    }  # fmt: skip
+    # The others are few.
+    every = re.findall(r"\| (\d+) \|$", package(config)["memories.md"], re.MULTILINE)
+    assert sum(map(int, every)) - bits < 8 * 3000
 
 
 def test_prices_times_counts(tmp_path):
@@ -50,9 +73,10 @@ def test_prices_times_counts(tmp_path):
     [
         ({"elements": 3}, "element: requires the energy per multiplied_bit, got 'none'"),
         ({"lanes": 2}, "lane: requires the energy per value_bit, got 'none'"),
+        ({"macros": 1}, "macro: requires the area per bit, got 'none'"),
         ({"blocks": 2}, "block: requires the area of vector_unit, got 'none'"),
-        ({"elements": 0}, "file: requires the key element, got 'lane, block'"),
-        ({"blocks": 0}, "file: requires the key block, got 'element, lane'"),
+        ({"elements": 0}, "file: requires the key element, got 'lane, block, macro'"),
+        ({"blocks": 0}, "file: requires the key block, got 'element, lane, macro'"),
     ],
 )
 def test_half_a_calibration_is_refused(options, said, tmp_path):
@@ -76,6 +100,7 @@ def test_the_core_s_area_is_priced():
     assert said == {
         "product_unit": table.block_area("product_unit", config).nominal,
         "vector_unit": table.block_area("vector_unit", config).nominal,
+        "memories": table.memory_area(config).nominal,
         "table": "osu018",
     }
     assert said["product_unit"] > table.block_area("mac_array", config).nominal
