@@ -9,8 +9,8 @@ reversed lanes moved down. Afterwards only the last vectors still leave, for the
 reversed lanes moved up. A block ends before the next begins to end, so one shifter of each kind
 serves all. Blocks and vectors may follow each other in any order.
 
-A square of registers that takes R vectors and gives R others is twice as large: half of its places
-wait for the next block (`python benchmarks/synthesis.py`).
+In a square of registers, which takes R vectors and gives R others, half of the places would wait
+for the next block.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
