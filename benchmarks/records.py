@@ -1,6 +1,6 @@
 """Run the commands whose results a report shows, and keep what they print in eoq/records.
 
-python benchmarks/records.py                # all; training takes half an hour, the rest minutes
+python benchmarks/records.py                # all; training and verification take half an hour each
 python benchmarks/records.py validation     # one of them
 """
 
@@ -9,10 +9,13 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from eoq.records import COMMANDS, FOLDER
 from eoq.tool_versions import tool_versions
 from reports.files import write_files
+
+ROOT = Path(__file__).parents[1]
 
 
 def main() -> int:
@@ -20,15 +23,17 @@ def main() -> int:
     names = sys.argv[1:] or list(COMMANDS)
     worst = 0
     for name in names:
-        _, *arguments = shlex.split(COMMANDS[name])
+        program, *arguments = shlex.split(COMMANDS[name])
+        module = ["-m", "eoq"] if program == "eoq" else []
         done = subprocess.run(
-            [sys.executable, "-m", "eoq", *arguments],
+            [sys.executable, *module, *arguments],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
             check=False,
         )
         worst = max(worst, done.returncode)
-        # A validation that fails prints its rows and is kept: the report shows what left its bound.
+        # What fails prints its rows too and is kept: the report shows them.
         if not done.stdout.startswith("{"):
             continue
         record = {

@@ -10,13 +10,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
 from cosim.functional_bins import Hits, missed
 from cosim.regression_list import Run, RunList
 from cosim.regression_worker import write_json
+from cosim.sources import sources_key
 from golden.errors import CheckError, InputError
 from rtl.cache import content_key
 
@@ -82,7 +82,7 @@ def run_list(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}") from error
-    sources = content_key(_sources())
+    sources = sources_key()
     keys = {run.name: content_key((sources, json.dumps(run.settings))) for run in wanted.runs}
     left = [run for run in wanted.runs if _result(folder, run, keys[run.name]) is None]
     tell(f"{len(left)} of {len(wanted.runs)} to run")
@@ -99,16 +99,6 @@ def run_list(
         hits.update(found.get("functional_coverage", {}))
     write_json(folder / "functional_coverage.json", hits)
     return Regression(results, hits, missed(hits) if wanted.every_bin else [])
-
-
-def _sources() -> list[str]:
-    """Texts of all that a result depends on."""
-    texts = []
-    for room in ("golden", "rtl", "hwmodel", "cosim"):
-        root = Path(str(resources.files(room)))
-        files = (*root.rglob("*.py"), *root.rglob("hdl/*"))
-        texts += [path.read_text() for path in sorted(files) if path.is_file()]
-    return texts
 
 
 def _result(folder: Path, run: Run, key: str) -> dict[str, Any] | None:

@@ -61,13 +61,9 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
     from cosim.runner import cosimulate
     from eoq.comparison import assumptions_section, costs_section, findings, highlights
     from eoq.recorded_sections import synthesis_section, validation_line, validation_section
+    from eoq.simulated_steps import hardware_section, simulated_section, verification_line
     from eoq.tool_versions import tool_versions
-    from eoq.verification import (
-        hardware_section,
-        simulated_section,
-        verification_line,
-        verification_section,
-    )
+    from eoq.verification import verification_section
     from eoq.versions import command_line, versions
     from reports import Report, write
 

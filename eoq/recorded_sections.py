@@ -1,4 +1,4 @@
-"""The report's chapters on synthesis and validation, and what of verification is recorded."""
+"""The report's chapters on synthesis and validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,78 +7,21 @@ import pandas as pd
 
 from eoq.records import COMMANDS, Record, load_record
 from reports import Section, Table
-from reports.curve import curve
 
 __all__ = [
-    "recorded_verification",
+    "missing",
     "synthesis_section",
     "validation_line",
     "validation_section",
+    "validation_table",
 ]
 
 Row = Mapping[str, Any]
 
 
-def _missing(name: str) -> str:
+def missing(name: str) -> str:
+    """Say that there is no such record, and what would make it."""
     return f"Nothing is recorded here; {COMMANDS[name]} computes it."
-
-
-def recorded_verification() -> list[Section]:
-    """What was simulated for `eoq validate`, and the learning curve of the core."""
-    parts = []
-    validation, training = load_record("validation"), load_record("training")
-    if validation:
-        rows = [row for row in validation.result["rows"] if row["group"] == "model against RTL"]
-        parts.append(
-            Section(
-                key="simulated",
-                title="Simulated steps",
-                text=[
-                    "Every tensor of a step is compared with golden's bit for bit, what every "
-                    "instruction writes with the instruction set's model, and the cycle in which "
-                    "it is taken and complete with the cost model's."
-                ],
-                tables=[_validation_table(rows, validation, "simulated-steps", "Model and RTL")],
-            )
-        )
-    if training:
-        parts.append(_learned(training))
-    return parts
-
-
-def _learned(record: Record) -> Section:
-    said = record.result
-    table = Table(
-        key="learned-in-rtl",
-        title="Validation accuracy by epoch",
-        frame=pd.DataFrame(
-            [
-                {"epoch": epoch, "accuracy": 100 * value}
-                for epoch, value in enumerate(said["validation_curve"], start=1)
-            ]
-        ),
-        caption=f"{said['network']} on {said['data']}, batch {said['batch']}, seed {said['seed']}; "
-        f"{record.source}.",
-        units={"epoch": "", "accuracy": "%"},
-        exact=None,
-        labels={"accuracy": "validation accuracy"},
-    )
-    return Section(
-        key="learned",
-        title="Learned in RTL",
-        text=[
-            f"{said['epochs'] * said['steps_per_epoch']:,} steps on the simulated core, its "
-            "parameters those of golden after every epoch and its cycles the model's in every "
-            f"step. Test accuracy, read once: {100 * said['test_accuracy']:.1f} %."
-        ],
-        tables=[table],
-        figures=[
-            curve(
-                table, "epoch", "accuracy", key="learned-in-rtl", title="The core learns",
-                caption=table.caption,
-            )
-        ],
-    )  # fmt: skip
 
 
 def synthesis_section() -> Section:
@@ -89,7 +32,7 @@ def synthesis_section() -> Section:
         if record:
             parts.append(part(record))
         else:
-            texts.append(_missing(name))
+            texts.append(missing(name))
     return Section(
         key="synthesis",
         title="Synthesis",
@@ -189,7 +132,7 @@ def validation_section() -> Section:
     """Every row of `eoq validate`, group by group."""
     record = load_record("validation")
     if record is None:
-        return Section(key="validation", title="Validation", text=[_missing("validation")])
+        return Section(key="validation", title="Validation", text=[missing("validation")])
     rows = record.result["rows"]
     groups = list(dict.fromkeys(row["group"] for row in rows))
     return Section(
@@ -200,7 +143,7 @@ def validation_section() -> Section:
             "every other row keeps the bound beside it, and was not part of what was fitted."
         ],
         tables=[
-            _validation_table(
+            validation_table(
                 [row for row in rows if row["group"] == group], record,
                 f"validation-{number}", group[0].upper() + group[1:],
             )
@@ -213,7 +156,7 @@ def validation_line() -> str:
     """How sure the model is, in a sentence for the first screen."""
     record = load_record("validation")
     if record is None:
-        return f"How sure: {_missing('validation')}"
+        return f"How sure: {missing('validation')}"
     rows = record.result["rows"]
     exact = [row for row in rows if row["bound"] == 0 and row["status"] != "skipped"]
     equal = sum(row["error"] == 0 for row in exact)
@@ -239,7 +182,8 @@ def _counted(rows: Sequence[Row]) -> str:
     return text + (f", {counts['skipped']} skipped" if counts["skipped"] else "")
 
 
-def _validation_table(rows: Sequence[Row], record: Record, key: str, title: str) -> Table:
+def validation_table(rows: Sequence[Row], record: Record, key: str, title: str) -> Table:
+    """Show rows of `eoq validate`."""
     frame = _frame(rows, ["what", "model", "reference", "unit", "error", "bound", "status",
                           "source"])  # fmt: skip
     frame[["error", "bound"]] = 100 * frame[["error", "bound"]].astype(float)

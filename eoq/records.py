@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "validation": "eoq validate --json",
         "training": "eoq train --network resnet8_narrow --data digits --epochs 10 --core 8x8 "
         "--json",
+        "verification": "python benchmarks/verification.py",
     }
 )
 """Name -> command whose output is kept."""

@@ -1,169 +1,263 @@
-"""The report's chapters on the hardware and on what was simulated."""
+"""The report's chapter on verification: what was verified, how, and what came of it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas as pd
 
 from cosim.functional_bins import BINS
-from eoq.recorded_sections import recorded_verification
-from reports import Section, Table, figures
-from rtl.config import CoreConfig
+from cosim.sources import sources_key
+from eoq.recorded_sections import missing, validation_table
+from eoq.records import Record, load_record
+from reports import Section, Table
+from reports.curve import curve
 
-if TYPE_CHECKING:
-    from cosim.cosim_result import CosimResult
+__all__ = ["verification_section"]
 
-__all__ = [
-    "hardware_section",
-    "simulated_section",
-    "verification_line",
-    "verification_section",
-]
+Row = Mapping[str, Any]
 
-
-def hardware_section(config: CoreConfig, sources: Mapping[str, str]) -> Section:
-    """Return what was generated."""
-    files = pd.DataFrame(
-        [
-            {
-                "file": name,
-                "bytes": len(text.encode()),
-                "sha256": hashlib.sha256(text.encode()).hexdigest(),
-            }
-            for name, text in sources.items()
-        ]
-    )
-    return Section(
-        key="hardware",
-        title="Hardware",
-        text=[
-            f"Training core with a {config.rows}x{config.columns} int8 MAC array, "
-            f"{config.accumulator_bits}-bit sums (no sum of up to {config.largest_reduction:,} "
-            f"products can overflow), vector unit of {config.columns} lanes with loss unit, "
-            f"scratchpad of {config.scratchpad_pages} pages of {config.scratchpad_page_bytes:,} "
-            f"bytes, results memory of {config.results_pages} pages of "
-            f"{config.results_page_depth:,} words, DMA and sequencer, generated as Verilog. "
-            "Emission is deterministic: the same configuration gives the same bytes.",
-        ],
-        tables=[
-            Table(
-                key="rtl-files",
-                title="Generated files",
-                frame=files,
-                units={"bytes": "bytes"},
-                exact=True,
-            )
-        ],
-    )
-
-
-def verification_line(result: "CosimResult") -> str:
-    """One line on one run."""
-    s = result.summary()
-    agree = "=" if s["cycles_rtl"] == s["cycles_model"] else "is not"
-    line = (
-        f"{s['simulator']} {s['simulator_version']}: {s['tensors']} tensors, {s['elements']:,} "
-        f"elements, {s['mismatches']} mismatches; {s['cycles_rtl']:,} cycles {agree} model's "
-        f"{s['cycles_model']:,} ({s['instructions']} instructions)"
-    )
-    return f"{line}; {s['first_mismatch']}" if s["first_mismatch"] else line
-
-
-_STATUS = (
-    ("whole training steps", "bit for bit and cycle for cycle, both simulators",
-     "eoq cosim --array 4x4"),
-    ("random networks and cores", "the same, by number: network, core, batch, latency, seed",
-     "eoq cosim --random NUMBER"),
-    ("lists of runs", "the same, with functional bins that have to be hit",
-     "eoq cosim --list tests/cosim/lists/full.toml -o results"),
-    ("every unit", "random with corners, against golden, at several parameters",
-     "pytest tests/rtl"),
-    ("the quantiser", "formal proof against its specification, and a mutant that fails",
-     "pytest tests/rtl/test_quantizer_formal.py"),
-    ("gates", "mapped netlists replay the RTL's vectors bit for bit", "eoq synth"),
-)  # fmt: skip
-"""What is verified, how, and the command that shows it."""
+_PROVED = {
+    "tests/rtl/test_quantizer_formal.py": (
+        "the quantisers", "proofs that they are their specification; mutants are refuted",
+    ),
+    "tests/rtl/test_sums_formal.py": (
+        "sums", "proofs that a column adds exactly, that no sum within the bound wraps and that "
+        "saturation is symmetric; a product or a number more is refuted",
+    ),
+    "tests/rtl/test_streams_formal.py": (
+        "streams and buses", "proofs that what is offered stands until it is taken, that bursts "
+        "keep to boundaries and have the beats they promised; mutants are refuted",
+    ),
+}  # fmt: skip
+"""File of proofs -> what they are about, and what they say."""
 
 
 def verification_section(own: Sequence[Section] = ()) -> Section:
     """What is verified and how; `own` parts were simulated with the report, others are recorded."""
-    status = pd.DataFrame(_STATUS, columns=["what", "how", "command"])
-    bins = pd.DataFrame(BINS.items(), columns=["bin", "what it stands for"])
+    record = load_record("verification")
+    parts = [*own]
+    if record:
+        parts += [_listed(record), _proofs(record)]
+    validation, training = load_record("validation"), load_record("training")
+    if validation:
+        parts.append(_simulated(validation))
+    if training:
+        parts.append(_learned(training))
     return Section(
         key="verification",
         title="Verification",
         text=[
             "Hardware is held against the same arithmetic that trains in NumPy and against the "
-            "cost model's cycles; seeds are fixed and printed."
+            "cost model's cycles; seeds are fixed and printed.",
+            _sources(record) if record else missing("verification"),
         ],
-        tables=[
-            Table(key="verified", title="What is verified, and how", frame=status),
-            Table(
-                key="bins",
-                title="Functional bins",
-                frame=bins,
-                caption="Each is counted while steps run; a list of runs fails when one is missed.",
-            ),
-        ],
-        parts=[*own, *recorded_verification()],
+        tables=[_status(record), _bins(record)],
+        parts=parts,
     )
 
 
-def simulated_section(results: "Sequence[CosimResult]") -> Section:
-    """Return runs, every instruction's cycles, and every tensor compared."""
-    first = results[0]
-    keys = (
-        "simulator", "simulator_version", "network", "array", "batch", "steps", "seed", "passed",
-        "tensors", "elements", "mismatches", "instructions", "cycles_rtl", "cycles_model",
-        "mac_utilization", "sim_cycles_per_second",
-    )  # fmt: skip
-    runs = pd.DataFrame([{key: result.summary()[key] for key in keys} for result in results])
-    runs["passed"] = runs["passed"].map({True: "PASS", False: "FAIL"})
-    instructions = pd.concat(
-        [r.instructions.assign(simulator=r.simulator) for r in results], ignore_index=True
+def _sources(record: Record) -> str:
+    then, now = record.result["sources"], sources_key()
+    said = f"Co-simulations, tests and proofs are recorded: {record.source}, of the sources {then}"
+    if then == now:
+        return f"{said}, which are the present ones."
+    return (
+        f"{said}. THE SOURCES HAVE CHANGED SINCE and are now {now}: python benchmarks/records.py "
+        "verification runs all of it again."
     )
-    instructions.insert(0, "simulator", instructions.pop("simulator"))
-    by_instruction = Table(
-        key="instructions",
-        title="Cycles of the instructions",
-        frame=instructions,
-        caption=(
-            "One step, by layer, phase and kind of instruction: from the cycle in which each is "
-            "taken to the one in which it is complete. RTL and model agree in each of them, or the "
-            "verdict above says which does not."
-        ),
-        units={"count": "", "cycles_rtl": "cycles", "cycles_model": "cycles"},
-        exact={"count": True, "cycles_rtl": None, "cycles_model": True},
+
+
+def _status(record: Record | None) -> Table:
+    """One row for each thing that is verified, with what came of it."""
+    said = record.result if record else None
+    rows = [
+        ("whole training steps", "bit for bit and cycle for cycle, both simulators", _steps(),
+         "eoq validate --group rtl"),
+        ("random networks and cores, chosen steps, programs with a fault",
+         "the same; functional bins that have to be hit", _runs(said),
+         "eoq cosim --list tests/cosim/lists/full.toml -o DIR"),
+        ("every unit", "random with corners, against golden, at several parameters", _units(said),
+         "pytest tests/rtl"),
+        *((what, how, _proved(said, file), f"pytest {file}")
+          for file, (what, how) in _PROVED.items()),
+        ("gates", "mapped netlists replay the RTL's vectors bit for bit", _gates(), "eoq synth"),
+    ]  # fmt: skip
+    return Table(
+        key="verified",
+        title="What is verified, how, and what came of it",
+        frame=pd.DataFrame(rows, columns=["what", "how", "outcome", "command"]),
     )
-    text = [
-        f"The RTL trained {len(first.steps)} step(s) of {first.network} on batches of "
-        f"{first.batch} 8x8 digits: forward, loss error, error back-propagation, weight "
-        "gradients, quantisation to nearest and stochastic, momentum and 8-bit update. Every "
-        "tensor was compared bit for bit with golden, what every instruction wrote with the "
-        "instruction set's model, and when it was taken and complete with the cost model.",
-        *(f"FIRST MISMATCH: {r.mismatch}" for r in results if r.mismatch),
-    ]
+
+
+_UNKNOWN = "not recorded"
+
+
+def _steps() -> str:
+    record = load_record("validation")
+    if record is None:
+        return _UNKNOWN
+    rows = _against_rtl(record)
+    return _of(sum(row["status"] == "pass" for row in rows), len(rows), "comparisons passed")
+
+
+def _runs(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return _UNKNOWN
+    runs, bins = said["list"]["runs"], said["list"]["bins"]
+    passed = _of(sum(r["passed"] for r in runs), sum(r["runs"] for r in runs), "runs passed")
+    return f"{passed}, {_of(sum(bins.get(name, 0) > 0 for name in BINS), len(BINS), 'bins hit')}"
+
+
+def _units(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return _UNKNOWN
+    return _of(said["units"]["passed"], said["units"]["tests"], "tests passed")
+
+
+def _proved(said: Mapping[str, Any] | None, file: str) -> str:
+    if said is None:
+        return _UNKNOWN
+    texts = []
+    for claim, text in (("holds", "proofs hold"), ("is refuted", "mutants are refuted")):
+        found = [p for p in said["proofs"] if (p["file"], p["claim"]) == (file, claim)]
+        texts.append(_of(sum(p["outcome"] == "passed" for p in found), len(found), text))
+    return ", ".join(texts)
+
+
+def _gates() -> str:
+    """A record of synthesis is there only if all gates did what the RTL did."""
+    record = load_record("synthesis")
+    if record is None:
+        return _UNKNOWN
+    replayed = [block for block in record.result["blocks"] if block["energy"]]
+    cycles = sum(phase["cycles"] for block in replayed for phase in block["energy"].values())
+    return f"{len(replayed)} blocks equal in {cycles:,} cycles"
+
+
+def _of(good: int, all_: int, what: str) -> str:
+    return f"{good:,} of {all_:,} {what}"
+
+
+def _bins(record: Record | None) -> Table:
+    frame = pd.DataFrame(BINS.items(), columns=["bin", "what goes unseen without it"])
+    caption = "Each is counted while steps run; a list of runs fails when one is missed."
+    units = {}
+    if record:
+        hits = record.result["list"]["bins"]
+        frame.insert(1, "hits", [hits.get(name, 0) for name in BINS])
+        caption += f" Hits of the full list: {record.source}."
+        units["hits"] = ""
+    return Table(
+        key="bins", title="Functional bins", frame=frame, caption=caption, units=units, exact=None
+    )
+
+
+def _listed(record: Record) -> Section:
+    """The list that the full suite runs."""
+    said = record.result["list"]
+    frame = pd.DataFrame(said["runs"])
+    frame["seeds"] = frame.pop("seeds").replace("", "the fault's")
+    totals = frame.sum(numeric_only=True)
+    failed = [f"FAILED: {name}: {why}" for name, why in said["failed"].items()]
     return Section(
-        key="runs",
-        title="Simulated with this report",
-        text=text,
+        key="listed",
+        title="Co-simulated runs",
+        text=[
+            f"{totals['steps']:,} training steps and {totals['instructions']:,} words on cores of "
+            f"every shape; {totals['elements']:,} numbers compared with golden's, "
+            f"{totals['cycles_rtl']:,} cycles with the model's.",
+            *failed,
+        ],
         tables=[
             Table(
-                key="runs",
-                title="Co-simulated training steps",
-                frame=runs,
-                units={
-                    **dict.fromkeys(keys[4:7], ""),
-                    **dict.fromkeys(keys[8:12], ""),
-                    **dict.fromkeys(("cycles_rtl", "cycles_model"), "cycles"),
-                    "mac_utilization": "",
-                    "sim_cycles_per_second": "Hz",
-                },
+                key="listed-runs",
+                title="Runs of the full list",
+                frame=frame,
+                caption=f"{said['command']}; {record.source}. Elements: numbers of all tensors, "
+                "each compared; programs with a fault are compared by their fault and by memory.",
+                units={"runs": "", "passed": "", "steps": "", "tensors": "", "elements": "",
+                       "instructions": "", "cycles_rtl": "cycles"},
                 exact=None,
-                labels={"mac_utilization": "MAC utilisation"},
-            ),
-            by_instruction,
+                labels={"instructions": "words", "cycles_rtl": "cycles"},
+            )
         ],
-        figures=[figures.cycles_agreement(by_instruction, instruction="instruction")],
+    )  # fmt: skip
+
+
+def _proofs(record: Record) -> Section:
+    """Each proof, and each mutant that had to be refuted."""
+    frame = pd.DataFrame(record.result["proofs"])
+    frame["file"] = [_PROVED[file][0] if file in _PROVED else file for file in frame["file"]]
+    frame["outcome"] = frame["outcome"].replace({"passed": "PASS", "failed": "FAIL"})
+    return Section(
+        key="proofs",
+        title="Formal proofs",
+        text=[
+            "Yosys' SAT solver looks for inputs that break an assertion. A proof passes when there "
+            "are none, a mutant when there are: an assertion that nothing can break shows nothing."
+        ],
+        tables=[
+            Table(
+                key="proofs",
+                title="Proofs and mutants",
+                frame=frame,
+                caption=f"{record.source}. Seconds: of the test, its hardware's making included.",
+                units={"seconds": "s"},
+                exact=None,
+                labels={"file": "about", "name": "proof", "reach": "how far"},
+            )
+        ],
     )
+
+
+def _against_rtl(record: Record) -> list[Row]:
+    return [row for row in record.result["rows"] if row["group"] == "model against RTL"]
+
+
+def _simulated(record: Record) -> Section:
+    rows = _against_rtl(record)
+    return Section(
+        key="simulated",
+        title="Simulated steps",
+        text=[
+            "Every tensor of a step is compared with golden's bit for bit, what every instruction "
+            "writes with the instruction set's model, and the cycle in which it is taken and "
+            "complete with the cost model's."
+        ],
+        tables=[validation_table(rows, record, "simulated-steps", "Model and RTL")],
+    )
+
+
+def _learned(record: Record) -> Section:
+    said = record.result
+    table = Table(
+        key="learned-in-rtl",
+        title="Validation accuracy by epoch",
+        frame=pd.DataFrame(
+            [
+                {"epoch": epoch, "accuracy": 100 * value}
+                for epoch, value in enumerate(said["validation_curve"], start=1)
+            ]
+        ),
+        caption=f"{said['network']} on {said['data']}, batch {said['batch']}, seed {said['seed']}; "
+        f"{record.source}.",
+        units={"epoch": "", "accuracy": "%"},
+        exact=None,
+        labels={"accuracy": "validation accuracy"},
+    )
+    return Section(
+        key="learned",
+        title="Learned in RTL",
+        text=[
+            f"{said['epochs'] * said['steps_per_epoch']:,} steps on the simulated core, its "
+            "parameters those of golden after every epoch and its cycles the model's in every "
+            f"step. Test accuracy, read once: {100 * said['test_accuracy']:.1f} %."
+        ],
+        tables=[table],
+        figures=[
+            curve(
+                table, "epoch", "accuracy", key="learned-in-rtl", title="The core learns",
+                caption=table.caption,
+            )
+        ],
+    )  # fmt: skip

@@ -34,7 +34,7 @@ def demo(onnx: Path | None, output: Path) -> None:
     """
     from eoq import demo as job
     from eoq.comparison import findings
-    from eoq.verification import verification_line
+    from eoq.simulated_steps import verification_line
 
     with Progress(job.STAGES) as progress:
         result = job.run(output, onnx, progress)

@@ -1,6 +1,7 @@
 """Random integers with corners, and what a pipeline makes of them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from amaranth.sim import Simulator
 from numpy.random import Generator
 
 from golden.formats import Integers
+from tests.rtl.formal import Prover
 
 
 def with_corners(rng: Generator, shape: tuple[int, ...], width: int) -> Integers:
@@ -53,3 +55,8 @@ def pipeline() -> Callable[[Any, dict[str, Integers], str, int], Integers]:
 @pytest.fixture
 def corners() -> Callable[[Generator, tuple[int, ...], int], Integers]:
     return with_corners
+
+
+@pytest.fixture
+def prover(tmp_path: Path, record_property: Callable[[str, object], None]) -> Prover:
+    return Prover(tmp_path, record_property)

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
-__all__ = ["ANYTHING", "holds", "holds_always", "holds_for", "holds_from_reset", "is_refuted"]
+__all__ = ["ANYTHING", "Prover", "Reach", "always", "cycles_behind", "from_reset"]
 
 ANYTHING = "anything"
 """Instance whose output `Y` of `WIDTH` bits is any in every cycle; Amaranth has no word for it."""
@@ -25,42 +27,69 @@ for command in (
 """
 
 
-def _solve(proof: Component, folder: Path, how: str) -> subprocess.CompletedProcess[str]:
-    path = folder / "proof.il"
-    text = rtlil.convert(proof, emit_src=False)
-    path.write_text(text.replace(f"cell \\{ANYTHING} ", "cell $anyseq "))
-    return subprocess.run(
-        [sys.executable, "-c", _RUN, str(path), how], capture_output=True, text=True, check=False
-    )
+@dataclass(frozen=True)
+class Reach:
+    """How far a proof goes: in words, and as options of Yosys' `sat`."""
+
+    text: str
+    options: str
 
 
-def holds_for(cycles: int, skipped: int) -> str:
+def cycles_behind(cycles: int, skipped: int) -> Reach:
     """From reset on, in `cycles` cycles behind the first `skipped` ones: all there is of a pipeline
     that holds nothing longer."""
-    return f"-seq {skipped + cycles} -prove-skip {skipped}"
+    last = skipped + cycles
+    text = f"{last} cycle{'s' * (last > 1)}, the pipeline holds nothing longer"
+    return Reach(text, f"-seq {last} -prove-skip {skipped}")
 
 
-def holds_always(depth: int) -> str:
+def always(depth: int) -> Reach:
     """From reset on: by induction over at most `depth` cycles."""
-    return f"-tempinduct -maxsteps {depth}"
+    return Reach(f"for ever, by induction over at most {depth} cycles",
+                 f"-tempinduct -maxsteps {depth}")  # fmt: skip
 
 
-def holds_from_reset(cycles: int) -> str:
+def from_reset(cycles: int) -> Reach:
     """From reset on, for so many cycles and without another reset."""
-    return f"-tempinduct-baseonly -maxsteps {cycles} -set rst 0"
+    return Reach(f"the first {cycles} cycles from reset",
+                 f"-tempinduct-baseonly -maxsteps {cycles} -set rst 0")  # fmt: skip
 
 
-def holds(proof: Component, folder: Path, how: str) -> None:
-    """Fail unless no inputs violate an assertion."""
-    done = _solve(proof, folder, how)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert "SUCCESS" in done.stdout or "-baseonly" in how
+class Prover:
+    """Proves and refutes, and says so in the test's properties, which JUnit XML keeps.
 
+    Parameters
+    ----------
+    folder:
+        For a file.
+    record:
+        Called with "holds" or "is refuted" and how far, before it is tried.
+    """
 
-def is_refuted(proof: Component, folder: Path, how: str) -> None:
-    """Fail unless there are inputs that do."""
-    done = _solve(proof, folder, how)
-    assert done.returncode != 0
-    assert "model found: FAIL" in done.stdout or "model found for base case: FAIL" in done.stdout, (
-        done.stdout[-3000:]
-    )
+    def __init__(self, folder: Path, record: Callable[[str, object], None]) -> None:
+        self._folder, self._record = folder, record
+
+    def holds(self, proof: Component, reach: Reach) -> None:
+        """Fail unless no inputs violate an assertion."""
+        self._record("holds", reach.text)
+        done = self._solve(proof, reach)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+        assert "SUCCESS" in done.stdout or "-baseonly" in reach.options
+
+    def is_refuted(self, proof: Component, reach: Reach) -> None:
+        """Fail unless there are inputs that do."""
+        self._record("is refuted", reach.text)
+        done = self._solve(proof, reach)
+        assert done.returncode != 0
+        assert any(f"model found{case}: FAIL" in done.stdout for case in ("", " for base case")), (
+            done.stdout[-3000:]
+        )
+
+    def _solve(self, proof: Component, reach: Reach) -> subprocess.CompletedProcess[str]:
+        path = self._folder / "proof.il"
+        text = rtlil.convert(proof, emit_src=False)
+        path.write_text(text.replace(f"cell \\{ANYTHING} ", "cell $anyseq "))
+        return subprocess.run(
+            [sys.executable, "-c", _RUN, str(path), reach.options],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip

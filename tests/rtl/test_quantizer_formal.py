@@ -4,7 +4,6 @@
 arithmetic; Yosys' SAT solver is asked for inputs on which the hardware differs.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,9 @@ from golden.formats import LEFT_SHIFT_MAX, RANDOM_BITS, QuantSpec, Rounding
 from rtl import lane_quantizer, quantizer
 from rtl.lane_quantizer import LaneQuantizer
 from rtl.quantizer import Quantizer
-from tests.rtl.formal import holds, holds_for, is_refuted
+from tests.rtl.formal import Prover, cycles_behind
 
-TWO_REGISTERS = holds_for(2, 2)
+TWO_REGISTERS = cycles_behind(2, 2)
 
 
 def golden_result(x: Value, count: Value, random: Value | int, width_out: int) -> Value:
@@ -90,23 +89,26 @@ class LaneProof(Component):
         return m
 
 
-@pytest.mark.parametrize("rounding", Rounding)
-@pytest.mark.parametrize(("width_in", "width_out"), [(32, 8), (16, 16), (32, 16)])
+WIDTHS = {"32 to 8 bits": (32, 8), "16 to 16 bits": (16, 16), "32 to 16 bits": (32, 16)}
+
+
+@pytest.mark.parametrize("rounding", Rounding, ids=lambda rounding: rounding.value)
+@pytest.mark.parametrize(("width_in", "width_out"), WIDTHS.values(), ids=WIDTHS)
 def test_the_hardware_is_the_specification(
-    width_in: int, width_out: int, rounding: Rounding, tmp_path: Path
+    width_in: int, width_out: int, rounding: Rounding, prover: Prover
 ) -> None:
-    holds(Proof(QuantSpec(width_in, width_out, rounding)), tmp_path, TWO_REGISTERS)
+    prover.holds(Proof(QuantSpec(width_in, width_out, rounding)), TWO_REGISTERS)
 
 
-def test_the_lane_is_the_specification(tmp_path: Path) -> None:
-    holds(LaneProof(), tmp_path, TWO_REGISTERS)
+def test_the_lane_is_the_specification(prover: Prover) -> None:
+    prover.holds(LaneProof(), TWO_REGISTERS)
 
 
-def test_a_lane_that_saturates_late_is_refuted(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_lane_that_saturates_late_is_refuted(prover: Prover, monkeypatch: Any) -> None:
     monkeypatch.setattr(lane_quantizer, "_KEPT", lane_quantizer._KEPT - 1)
-    is_refuted(LaneProof(), tmp_path, TWO_REGISTERS)
+    prover.is_refuted(LaneProof(), TWO_REGISTERS)
 
 
-def test_a_wrong_constant_is_refuted(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_wrong_constant_is_refuted(prover: Prover, monkeypatch: Any) -> None:
     monkeypatch.setattr(quantizer, "ROUND_HALF", 0x7FFF)
-    is_refuted(Proof(QuantSpec(32, 8)), tmp_path, TWO_REGISTERS)
+    prover.is_refuted(Proof(QuantSpec(32, 8)), TWO_REGISTERS)

@@ -4,7 +4,6 @@ What is offered stands, as it is, until it is taken (AXI4, A3.2.1; `amaranth.lib
 same rule); no burst crosses a boundary (A3.4.1); a burst has the beats that its address promised.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from rtl.dma import Dma
 from rtl.program_fetch import ProgramFetch
 from rtl.queue import Queue
 from rtl.read_arbiter import ReadArbiter
-from tests.rtl.formal import ANYTHING, holds, holds_always, holds_from_reset, is_refuted
+from tests.rtl.formal import ANYTHING, Prover, always, from_reset
 
 CONFIG = CoreConfig(rows=4, columns=4, scratchpad_pages=2, scratchpad_page_bytes=256)
 
@@ -217,13 +216,13 @@ class DispatcherProof(Proof):
 
 
 PROOFS = {
-    "read arbiter": (ArbiterProof, holds_always(1)),
-    "registers": (RegistersProof, holds_always(2)),
-    "words to the units": (DispatcherProof, holds_always(2)),
-    "addresses of the program": (lambda: FetchProof(32), holds_from_reset(24)),
-    "addresses and data of the DMA": (DmaStands, holds_from_reset(16)),
-    "order of a queue": (QueueProof, holds_from_reset(16)),
-    "beats of a store": (DmaBeats, holds_from_reset(12)),
+    "read arbiter": (ArbiterProof, always(1)),
+    "registers": (RegistersProof, always(2)),
+    "words to the units": (DispatcherProof, always(2)),
+    "addresses of the program": (lambda: FetchProof(32), from_reset(24)),
+    "addresses and data of the DMA": (DmaStands, from_reset(16)),
+    "order of a queue": (QueueProof, from_reset(16)),
+    "beats of a store": (DmaBeats, from_reset(12)),
 }
 """The first three for ever, by induction. The others need more of their state than ports show: they
 hold in as many cycles from reset as are said, whatever happens in them."""
@@ -237,26 +236,26 @@ def any_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("any_queue")
 @pytest.mark.parametrize("name", PROOFS)
-def test_the_rules_hold(name: str, tmp_path: Path) -> None:
-    proof, how = PROOFS[name]
-    holds(proof(), tmp_path, how)
+def test_the_rules_hold(name: str, prover: Prover) -> None:
+    proof, reach = PROOFS[name]
+    prover.holds(proof(), reach)
 
 
 @pytest.mark.usefixtures("any_queue")
 def test_an_address_that_is_withdrawn_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prover: Prover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Impatient(FetchProof):
         def rules(self, m: Module) -> None:
             bus = self.dut.bus
             self.stands(m, bus.arvalid & ~self.dut.flush, bus.arready, bus.araddr)
 
-    is_refuted(Impatient(32), tmp_path, holds_always(4))
+    prover.is_refuted(Impatient(32), always(4))
 
 
 @pytest.mark.usefixtures("any_queue")
 def test_a_burst_across_a_boundary_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prover: Prover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dma, "BOUNDARY", 2 * BOUNDARY)
-    is_refuted(DmaStands(), tmp_path, holds_always(4))
+    prover.is_refuted(DmaStands(), always(4))

@@ -1,7 +1,5 @@
 """Proofs about sums: what a column adds, that no sum within the bound wraps, and saturation."""
 
-from pathlib import Path
-
 import pytest
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
 from amaranth.lib.wiring import Component, In
@@ -9,7 +7,7 @@ from amaranth.lib.wiring import Component, In
 from rtl.config import CoreConfig
 from rtl.quantizer import saturate
 from rtl.systolic_array import SystolicArray
-from tests.rtl.formal import holds, holds_for, is_refuted
+from tests.rtl.formal import Prover, cycles_behind
 
 
 class Column(Component):
@@ -74,20 +72,26 @@ class Column(Component):
         return m
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3])
-@pytest.mark.parametrize(("bits", "operand"), [(32, 8), (24, 8), (20, 8), (32, 9), (24, 9)])
-def test_no_sum_within_the_bound_wraps(rows: int, bits: int, operand: int, tmp_path: Path) -> None:
+WIDTHS = {
+    f"{bits} bits, operands of {operand}": (bits, operand)
+    for bits, operand in [(32, 8), (24, 8), (20, 8), (32, 9), (24, 9)]
+}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3], ids="rows {}".format)
+@pytest.mark.parametrize(("bits", "operand"), WIDTHS.values(), ids=WIDTHS)
+def test_no_sum_within_the_bound_wraps(rows: int, bits: int, operand: int, prover: Prover) -> None:
     """By induction over a product's tiles: sums of up to `largest_reduction` products are exact."""
     config = CoreConfig(rows=rows, columns=1, accumulator_bits=bits, activation_bits=operand)
     proof = Column(config, config.largest_reduction)
-    holds(proof, tmp_path, holds_for(2, 2 * rows + 2))
+    prover.holds(proof, cycles_behind(2, 2 * rows + 2))
 
 
-@pytest.mark.parametrize(("bits", "operand"), [(32, 8), (24, 8), (32, 9)])
-def test_one_product_more_than_the_bound_can_wrap(bits: int, operand: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "operand"), WIDTHS.values(), ids=WIDTHS)
+def test_one_product_more_than_the_bound_can_wrap(bits: int, operand: int, prover: Prover) -> None:
     config = CoreConfig(rows=1, columns=1, accumulator_bits=bits, activation_bits=operand)
     proof = Column(config, config.largest_reduction + 1)
-    is_refuted(proof, tmp_path, holds_for(2, 4))
+    prover.is_refuted(proof, cycles_behind(2, 4))
 
 
 class Saturation(Component):
@@ -106,10 +110,16 @@ class Saturation(Component):
 
 
 # As the core has them: quantisers, sums of lanes, updates, scalars.
-@pytest.mark.parametrize(
-    ("width_in", "width_out"), [(33, 8), (33, 32), (34, 32), (48, 8), (48, 16), (48, 32), (18, 16)]
-)
-def test_saturation_is_symmetric(width_in: int, width_out: int, tmp_path: Path) -> None:
+SATURATED = {
+    f"{width_in} to {width_out} bits": (width_in, width_out)
+    for width_in, width_out in [
+        (33, 8), (33, 32), (34, 32), (48, 8), (48, 16), (48, 32), (18, 16)
+    ]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("width_in", "width_out"), SATURATED.values(), ids=SATURATED)
+def test_saturation_is_symmetric(width_in: int, width_out: int, prover: Prover) -> None:
     limit = (1 << (width_out - 1)) - 1
-    holds(Saturation(width_in, width_out, limit), tmp_path, holds_for(1, 0))
-    is_refuted(Saturation(width_in, width_out, limit + 1), tmp_path, holds_for(1, 0))
+    prover.holds(Saturation(width_in, width_out, limit), cycles_behind(1, 0))
+    prover.is_refuted(Saturation(width_in, width_out, limit + 1), cycles_behind(1, 0))
