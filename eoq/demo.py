@@ -60,8 +60,9 @@ def run(output: Path, onnx: Path | None, teller: _Teller) -> DemoResult:
     from cosim.prepared_run import configure
     from cosim.runner import cosimulate
     from eoq.comparison import assumptions_section, costs_section, findings, highlights
+    from eoq.hardware_chapter import hardware_section
     from eoq.recorded_sections import synthesis_section, validation_line, validation_section
-    from eoq.simulated_steps import hardware_section, simulated_section, verification_line
+    from eoq.simulated_steps import simulated_section, verification_line
     from eoq.tool_versions import tool_versions
     from eoq.verification import verification_section
     from eoq.versions import command_line, versions

@@ -1,58 +1,19 @@
-"""What was simulated with a report, and the hardware that was generated for it."""
+"""What was simulated with a report."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from reports import Section, Table, figures
-from rtl.config import CoreConfig
 
 if TYPE_CHECKING:
     from cosim.cosim_result import CosimResult
 
 __all__ = [
-    "hardware_section",
     "simulated_section",
     "verification_line",
 ]
-
-
-def hardware_section(config: CoreConfig, sources: Mapping[str, str]) -> Section:
-    """Return what was generated."""
-    files = pd.DataFrame(
-        [
-            {
-                "file": name,
-                "bytes": len(text.encode()),
-                "sha256": hashlib.sha256(text.encode()).hexdigest(),
-            }
-            for name, text in sources.items()
-        ]
-    )
-    return Section(
-        key="hardware",
-        title="Hardware",
-        text=[
-            f"Training core with a {config.rows}x{config.columns} int8 MAC array, "
-            f"{config.accumulator_bits}-bit sums (no sum of up to {config.largest_reduction:,} "
-            f"products can overflow), vector unit of {config.columns} lanes with loss unit, "
-            f"scratchpad of {config.scratchpad_pages} pages of {config.scratchpad_page_bytes:,} "
-            f"bytes, results memory of {config.results_pages} pages of "
-            f"{config.results_page_depth:,} words, DMA and sequencer, generated as Verilog. "
-            "Emission is deterministic: the same configuration gives the same bytes.",
-        ],
-        tables=[
-            Table(
-                key="rtl-files",
-                title="Generated files",
-                frame=files,
-                units={"bytes": "bytes"},
-                exact=True,
-            )
-        ],
-    )
 
 
 def verification_line(result: "CosimResult") -> str:

@@ -35,7 +35,7 @@ def report(networks: tuple[str, ...], output: Path, pricing: Pricing) -> None:
 
     import_lean_pandas()
     from eoq.comparison import assumptions_section, costs_section, findings, highlights
-    from eoq.hardware_chapter import core_section
+    from eoq.hardware_chapter import hardware_section
     from eoq.recorded_sections import synthesis_section, validation_line, validation_section
     from eoq.tool_versions import tool_versions
     from eoq.verification import verification_section
@@ -59,7 +59,7 @@ def report(networks: tuple[str, ...], output: Path, pricing: Pricing) -> None:
             highlights=highlights(costs[0]),
             sections=[
                 costs_section(costs),
-                core_section(costs[0]),
+                hardware_section(costs[0][0].array),
                 verification_section(),
                 synthesis_section(),
                 validation_section(),
