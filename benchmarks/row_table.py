@@ -4,10 +4,13 @@ A row's class has a property `key`, a tuple that names the run; its fields are s
 """
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
+
+from golden.files import write_whole
 
 __all__ = ["read", "write"]
 
@@ -26,10 +29,9 @@ def read(path: Path, kind: type) -> dict[tuple, Any]:
 
 
 def write(path: Path, kind: type, rows: Iterable[Any]) -> None:
-    """Write the rows, sorted by key, by way of a temporary name."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in sorted(rows, key=lambda row: row.key))
-    temporary.replace(path)
+    """Write the rows, sorted by key."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in sorted(rows, key=lambda row: row.key))
+    write_whole(path, text.getvalue())

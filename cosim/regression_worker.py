@@ -25,23 +25,14 @@ from cosim.prepared_run import configure
 from cosim.random_cases import random_case
 from cosim.runner import cosimulate
 from golden.errors import CheckError, InputError
+from golden.files import write_whole
 
-__all__ = ["co_simulate", "main", "write_json", "write_whole"]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+__all__ = ["co_simulate", "main", "write_json"]
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write an object, as `write_whole` does."""
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+    """Write an object into a file that is whole or not there."""
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def co_simulate(settings: dict[str, Any]) -> CosimResult | FaultOutcome:

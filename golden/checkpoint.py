@@ -7,7 +7,6 @@ it, so that at any instant of a kill one complete checkpoint is there.
 
 import dataclasses
 import json
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from golden.archive import read_array
 from golden.errors import InputError
+from golden.files import whole_file
 from golden.learner import State, sha256
 
 __all__ = ["FILE_NAME", "Checkpoint", "Run", "read", "read_run", "write"]
@@ -74,14 +74,9 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         "curve": checkpoint.curve,
         "sha256": sha256(checkpoint.state),
     }
-    # A fixed name: what a kill leaves behind is overwritten by the next run.
-    partial = folder / f"{FILE_NAME}.partial"
-    with partial.open("wb") as file:
-        text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with whole_file(folder / FILE_NAME, alone=True) as file:
         np.savez(file, allow_pickle=False, **{_HEADER: text}, **checkpoint.state)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / FILE_NAME)
 
 
 def read_run(folder: Path) -> Run:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from multiprocessing.connection import wait as wait_for
@@ -32,6 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from golden.errors import InputError
+from golden.files import whole_file, write_whole
 from golden.schemes import scheme as scheme_by_name
 from hwmodel.designs import RESULTS, Designs
 from hwmodel.grid import Grid
@@ -202,13 +202,14 @@ def sweep(
         else:
             results = ((part, price(grid, part)) for part in missing)
         for part, table in results:
-            _write(folder / part.name, partial(_parquet, table))
+            with whole_file(folder / part.name, alone=True) as file:
+                pq.write_table(table, file, compression="zstd")
             done += 1
             progress(done, len(wanted))
         best = folder / "pareto.csv"
         if not best.exists():
             chosen = _front(folder, wanted)
-            _write(best, lambda path: chosen.to_csv(path, index=False, lineterminator="\n"))
+            write_whole(best, chosen.to_csv(index=False, lineterminator="\n"), alone=True)
     return pd.read_csv(best)
 
 
@@ -266,7 +267,7 @@ def _begin(grid: Grid, folder: Path) -> None:
         if any(folder.glob("part-*.parquet")):
             raise InputError(f"folder {str(folder)[:200]!r} has parts of a sweep but no manifest")
         text = json.dumps(manifest, indent=1) + "\n"
-        _write(path, lambda temporary: temporary.write_text(text))
+        write_whole(path, text, alone=True)
     for left in folder.glob(".*.tmp"):
         left.unlink()
 
@@ -277,22 +278,6 @@ def _is_whole(folder: Path, part: Part) -> bool:
         return bool(pq.read_metadata(folder / part.name).num_rows == part.last - part.first)
     except (OSError, pa.ArrowInvalid):
         return False
-
-
-def _write(path: Path, make: Callable[[Path], object]) -> None:
-    """Make a file under another name and move it into place once it is on the disk."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        make(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _parquet(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="zstd")
 
 
 def _front(folder: Path, wanted: list[Part]) -> pd.DataFrame:

@@ -5,9 +5,7 @@ Neither paths nor dates are written. Each kind of `rtl.hierarchy.SharedComponent
 """
 
 import itertools
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain, Const, Fragment, Value
 from amaranth.lib import wiring
 
+from golden.files import write_whole
 from rtl.block_waivers import waivers
 from rtl.blocks import make
 from rtl.config import CoreConfig
@@ -52,26 +51,9 @@ def write(texts: Mapping[str, str], directory: Path) -> list[Path]:
         If the directory cannot be made or written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    paths = []
     for name, text in texts.items():
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            # mkstemp gives the owner alone access; this is a file like any other.
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(directory / name)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        paths.append(directory / name)
-    return paths
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        write_whole(directory / name, text)
+    return [directory / name for name in texts]
 
 
 def convert(component: wiring.Component, name: str, *, separator: str = "__") -> str:
