@@ -234,6 +234,9 @@ lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal*: '?_line
 lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal*: 'w__data$*"
 lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Bits of signal*: '?_rows'*"
 
+// One row takes vectors as they come, inside a block and outside.
+lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Signal is not used: 'block'*"
+
 // Port A of the scratchpad comes first, so it is always ready. There is one write at a time, so its
 // response's id says nothing. Both readers of the bus are given the same data.
 lint_off -rule UNUSEDSIGNAL -file "*eoq_core.v" -match "Signal is not used: 'a__ready'*"
