@@ -43,6 +43,8 @@ def synthesis_table(
     """
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
+    if library and library.undefined:
+        notes.append(f"{library.where}: cells left out: {library.undefined_words}")
     meter = _Meter(config, library, recipe, operands, delays, notes, tell)
     for block in blocks:
         stage(block)

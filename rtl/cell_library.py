@@ -3,7 +3,7 @@
 import bisect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,9 @@ __all__ = ["Cell", "CellLibrary", "Pin", "Register", "Table", "default_liberty",
 
 _DEBIAN = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 """Debian's and Ubuntu's package qflow-tech-osu018."""
+
+_NAMED = 4
+"""Most names in a message."""
 
 _SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
@@ -167,6 +170,33 @@ class CellLibrary:
         return [c for c in self.cells.values() if c.register and c.register.kind == "ff"]
 
     @cached_property
+    def undefined(self) -> Mapping[str, tuple[str, ...]]:
+        """Cell -> names in its outputs' functions that are no pin of it and no state of a complete
+        `ff` or `latch` group; of those cells that have such. No tool can use them."""
+        found = {}
+        for cell in self.cells.values():
+            known = {*cell.pins}
+            if cell.register:
+                known |= {cell.register.state, cell.register.inverted}
+            used = [name for pin in cell.outputs if pin.function for name in pin.function.inputs]
+            names = tuple(dict.fromkeys(name for name in used if name not in known))
+            if names:
+                found[cell.name] = names
+        return found
+
+    @property
+    def undefined_words(self) -> str:
+        """`undefined` as a clause; empty if there is nothing."""
+        cells = list(self.undefined)
+        if not cells:
+            return ""
+        names = sorted({name for names in self.undefined.values() for name in names})
+        return (
+            f"outputs of {_first(cells)} are functions of {_first(names)}, which no pin and no "
+            "complete ff or latch group of the cell defines"
+        )
+
+    @cached_property
     def lacking(self) -> tuple[str, ...]:
         """What energy needs and the file does not say, in words; empty if nothing."""
         lacks = []
@@ -180,6 +210,12 @@ class CellLibrary:
         if outputs and not any(pin.transition for pin in outputs):
             lacks.append("transition tables")
         return tuple(lacks)
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return the first few of many names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def default_liberty() -> Path | None:

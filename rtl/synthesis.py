@@ -5,6 +5,7 @@ Memories are left out and counted in bits: an ASIC has macros there.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -166,7 +167,7 @@ def synthesize_verilog(
         result = _result(temporary, block, top, library, f"{tools[0]}, recipe {recipe}")
         if library:
             tell(f"{block}: finding the critical path")
-            result = _timed(result, temporary, log)
+            result = _timed(result, temporary, log, library)
         said = asdict(result)
         del said["folder"], said["cached"], said["block"]
         (temporary / "result.json").write_text(json.dumps(said, indent=1))
@@ -212,10 +213,14 @@ def _commands(top: str, library: CellLibrary | None, recipe: Recipe) -> list[str
         "check -assert",
     ]
     if library:
+        # abc gives up on the whole file at the first function that it cannot read. A name is
+        # somebody else's and this is a command, so only plain words go in.
+        words = (cell for cell in library.undefined if re.fullmatch(r"\w+", cell))
+        unused = "".join(f"-dont_use {cell} " for cell in words)
         mapped = [
             # Without a flip-flop to map to it fails, and does not say for what.
             *(["dfflibmap -liberty cells.lib"] if library.flip_flops else []),
-            f"abc -liberty cells.lib -constr constraints.sdc -script +{recipe.abc};stime",
+            f"abc -liberty cells.lib {unused}-constr constraints.sdc -script +{recipe.abc};stime",
         ]
     else:
         mapped = ["dfflegalize -cell $_DFF_P_ 01", "abc -g cmos4"]
@@ -255,8 +260,10 @@ def _result(
     )  # fmt: skip
 
 
-def _timed(result: Synthesis, folder: Path, log: str) -> Synthesis:
-    found = timing.opensta(folder, result.top) if timing.find_sta() else timing.abc_delay(log)
+def _timed(result: Synthesis, folder: Path, log: str, library: CellLibrary) -> Synthesis:
+    # OpenSTA refuses a file with a function that it cannot read.
+    by_sta = timing.find_sta() and not library.undefined
+    found = timing.opensta(folder, result.top) if by_sta else timing.abc_delay(log)
     if found is None:
         return result
     return replace(
@@ -272,10 +279,12 @@ def _words(unmapped: Mapping[str, int]) -> str:
 
 
 def _still(library: CellLibrary) -> str:
+    """Say what a library that lacks cells is good for."""
+    why = f" ({library.undefined_words})" if library.undefined else ""
     if library.flip_flops:
-        return "other blocks may still be synthesised"
+        return f"other blocks may still be synthesised{why}"
     return (
-        "the library has no flip-flop; blocks without registers (multiplier) can still be "
+        f"the library has no flip-flop{why}; blocks without registers (multiplier) can still be "
         "synthesised, and all blocks without a library"
     )
 

@@ -72,6 +72,10 @@ def test_the_table_names_the_method(tmp_path: Path) -> None:
             ("--block", "pe", "--liberty", "logic.lib"),
             "eoq: logic.lib: block pe requires cells for ",
         ),
+        (
+            ("--block", "pe", "--liberty", "flops.lib"),
+            "eoq: flops.lib: block pe requires cells for ",
+        ),
         (("--array", "32x2", "--accumulator-bits", "18"), "eoq: accumulator_bits must be at least"),
     ],
 )
@@ -79,6 +83,7 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: 
     (tmp_path / "cut.lib").write_text(MINI.read_text()[:3000])
     (tmp_path / "bare.lib").write_text(MINI.read_text().replace("internal_power", "other_power"))
     (tmp_path / "logic.lib").write_text(without("DFF", without("DFFR", MINI.read_text())))
+    (tmp_path / "flops.lib").write_text(MINI.read_text().replace("    ff (", "    flop ("))
     done = eoq(*arguments, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(said)
@@ -103,6 +108,18 @@ def test_energy_by_phase(tmp_path: Path) -> None:
     assert max(real) < block["energy"]["noise"]["energy_pj"]
     assert "toggles x Liberty, no wires, operands of mlp on digits" in block["method"]
     assert eoq(*command, folder=tmp_path).stdout == done.stdout
+
+
+def test_cells_that_no_tool_can_use_are_a_note(tmp_path: Path) -> None:
+    text = MINI.read_text().replace("    ff (", "    flop (")
+    (tmp_path / "flops.lib").write_text(text)
+    command = ("--liberty", "flops.lib", "--block", "multiplier", "--no-energy", "--json")
+    done = eoq(*command, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    assert result["blocks"][0]["area_um2"] > 0
+    (note,) = result["notes"]
+    assert note.startswith("flops.lib: cells left out: outputs of DFF, DFFR are functions of IQ")
 
 
 def test_what_energy_lacks_is_a_note(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a Liberty file means: units, tables, registers, and what it lacks."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,20 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     no_nand = changed(tmp_path, ("!(A&B)", "A&B"))
     with pytest.raises(InputError, match=r"required a two-input NAND, the unit of gate equiv"):
         _ = load_library(no_nand).nand2
+
+
+def test_cells_whose_functions_are_of_nothing_are_named(tmp_path: Path) -> None:
+    assert load_library(MINI).undefined_words == ""
+    library = load_library(changed(tmp_path, ('ff ("IQ", "IQ_N")', 'flop ("IQ", "IQ_N")')))
+    assert list(library.undefined) == ["DFF"]
+    assert library.undefined["DFF"][0] == "IQ"
+    assert "outputs of DFF are functions of IQ" in library.undefined_words
+    many = load_library(changed(tmp_path, ('function : "', 'function : "Z+')))
+    assert len(many.undefined) > 5
+    assert re.match(
+        r"outputs of (\w+, ){3}\w+ and \d+ more are functions of Z, which no pin",
+        many.undefined_words,
+    )
 
 
 @pytest.mark.skipif(default_liberty() is None, reason="qflow-tech-osu018 is not installed")

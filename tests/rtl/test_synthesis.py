@@ -200,6 +200,53 @@ def test_a_library_without_flip_flops_says_what_can_still_be_done(tmp_path: Path
     assert synthesize_verilog("half", HALF_ADDER, "half", library).area_um2 == 80.0
 
 
+@pytest.mark.skipif(default_liberty() is None, reason="qflow-tech-osu018 is not installed")
+@pytest.mark.parametrize(
+    ("old", "new"), [("ff (", "flop ("), ("next_state", "next"), ("clocked_on", "clock")]
+)
+def test_flip_flops_that_are_not_said_to_be_such_are_named(
+    old: str, new: str, tmp_path: Path
+) -> None:
+    """Their outputs are then functions of nothing, which abc and OpenSTA give up on."""
+    path, text = tmp_path / "osu.lib", (default_liberty() or MINI).read_text()
+    assert text.count(old) == 3
+    path.write_text(text.replace(old, new))
+    library = load_library(path)
+    with pytest.raises(InputError) as refused:
+        synthesize_verilog("shift", SHIFT, "shift", library)
+    assert str(refused.value) == (
+        f"{path}: block shift requires cells for 5 x $_DFF_P_, got none; the library has no "
+        "flip-flop (outputs of DFFNEGX1, DFFPOSX1, DFFSR are functions of DS0000, P0002, which no "
+        "pin and no complete ff or latch group of the cell defines); blocks without registers "
+        "(multiplier) can still be synthesised, and all blocks without a library"
+    )
+    half = synthesize_verilog("half", HALF_ADDER, "half", library)
+    whole = synthesize_verilog("half", HALF_ADDER, "half", load_library(default_liberty() or MINI))
+    assert half.area_um2 == whole.area_um2
+    assert "delay: abc" in half.method
+
+
+def test_one_flip_flop_that_is_none_leaves_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "one.lib"
+    path.write_text(MINI.read_text().replace('ff ("IQ", "IQ_N")', 'flop ("IQ", "IQ_N")'))
+    shift = synthesize_verilog("shift", SHIFT, "shift", load_library(path))
+    assert shift.cells_by_type["DFFR"] == shift.flip_flops == 5
+
+
+def test_no_cell_s_name_becomes_a_command(tmp_path: Path) -> None:
+    path, told = tmp_path / "names.lib", tmp_path / "told"
+    name = f'"X ; write_json {told} ; #"'
+    text = MINI.read_text().replace('clocked_on : "CK"', 'clock : "CK"')
+    assert 'cell ("DFF")' in text
+    path.write_text(text.replace('cell ("DFF")', f"cell ({name})"))
+    library = load_library(path)
+    assert list(library.undefined) == [name[1:-1]]
+    # Yosys' own reader breaks down at such a name, but that is all.
+    with pytest.raises(CheckError):
+        synthesize_verilog("half", HALF_ADDER, "half", library)
+    assert not told.exists()
+
+
 @pytest.mark.parametrize("cell", ["INV", "BUF"])
 def test_a_library_that_abc_cannot_map_to_is_one_line(cell: str, tmp_path: Path) -> None:
     path = tmp_path / "bare.lib"
