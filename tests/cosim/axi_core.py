@@ -40,6 +40,12 @@ async def begin(dut: Any) -> tuple[Job, AxiTestbench, random.Random]:
     return job, bench, random.Random(job.seed)  # noqa: S311 - no secret
 
 
+async def start_and_wait(bench: AxiTestbench, program: list[int], cycles: int) -> None:
+    """Start a program and let so many cycles of it pass."""
+    await bench.start(*program)
+    await ClockCycles(bench.dut.clk, cycles)
+
+
 async def check_step(job: Job, bench: AxiTestbench) -> dict[str, int]:
     """A training step from fresh memory must leave the model's memory, to the last byte."""
     bench.memory.write(0, job.image)
@@ -86,8 +92,7 @@ async def stall_counters_explain_every_cycle(dut: Any) -> None:
     for chance in STALLS:
         bench.stall(0)
         bench.memory.write(0, job.image)
-        await bench.start(*job.serial)
-        await ClockCycles(dut.clk, 150)
+        await start_and_wait(bench, job.serial, 150)
         bench.stall(chance)
         runs.append(await check_end(bench, job.after_serial))
     free = runs[0]
@@ -104,8 +109,7 @@ async def a_reset_in_mid_flight_leaves_nothing(dut: Any) -> None:
     job, bench, rng = await begin(dut)
     bench.stall(0.2)
     for _ in range(4):
-        await bench.start(*job.step)
-        await ClockCycles(dut.clk, rng.randrange(1, 2000))
+        await start_and_wait(bench, job.step, rng.randrange(1, 2000))
         assert await bench.read("status") & 1
         await bench.reset()
         assert await bench.read("status") == 0
@@ -117,8 +121,7 @@ async def an_abort_in_mid_flight_leaves_nothing(dut: Any) -> None:
     job, bench, rng = await begin(dut)
     bench.stall(0.2)
     for _ in range(4):
-        await bench.start(*job.step)
-        await ClockCycles(dut.clk, rng.randrange(1, 2000))
+        await start_and_wait(bench, job.step, rng.randrange(1, 2000))
         await bench.write("control", 2)
         said = await bench.finish()
         assert (said["running"], said["done"], said["fault"]) == (0, 0, Fault.ABORTED)
