@@ -1,6 +1,6 @@
 """Run the commands whose results a report shows, and keep what they print in eoq/records.
 
-python benchmarks/records.py                # all; training and verification take half an hour each
+python benchmarks/records.py                # all: an hour, half of it training
 python benchmarks/records.py validation     # one of them
 """
 

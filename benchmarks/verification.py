@@ -4,9 +4,8 @@
     python benchmarks/verification.py -o DIR    # the same with the folder of `eoq cosim --list`
 
 The full suite's list of co-simulations, then every test of the units, the proofs among them. With
-an empty cache it takes half an hour, most of it to compile simulations. For the reports, `python
-benchmarks/records.py verification` keeps the object. Exit status 1 when anything failed or was
-skipped.
+an empty cache it takes 17 minutes on two busy cores. For the reports, `python benchmarks/records.py
+verification` keeps the object. Exit status 1 when anything failed or was skipped.
 """
 
 import argparse

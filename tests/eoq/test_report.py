@@ -136,6 +136,19 @@ def test_the_chapters_in_a_browser(folder: Path, browse: Callable[..., Any]) -> 
         shown = [cells.nth(k).get_attribute("data-value") for k in (0, 1)]
         assert [float(value) for value in shown] == [row["model"], row["reference"]]
 
+    verification = load_record("verification")
+    assert verification is not None
+    hits = page.locator("#table-bins tbody td:nth-child(2)").evaluate_all(
+        "cells => cells.map(c => Number(c.dataset.value))"
+    )
+    assert hits == list(verification.result["list"]["bins"].values())
+    proofs = page.locator("#table-proofs tbody tr").all_text_contents()
+    assert len(proofs) == len(verification.result["proofs"])
+    for shown, proof in zip(proofs, verification.result["proofs"], strict=True):
+        assert proof["name"] in shown
+        assert proof["reach"] in shown
+        assert ("PASS" in shown) == (proof["outcome"] == "passed")
+
     price = load_record("normalization_price")
     assert price is not None
     areas = page.locator("#table-bn-units tbody td:nth-child(2)").evaluate_all(

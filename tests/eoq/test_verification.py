@@ -113,3 +113,14 @@ def test_without_records_the_chapter_says_what_makes_them(folder: Path) -> None:
     assert set(outcomes(section).values()) == {"not recorded"}
     assert "hits" not in section.tables[1].frame
     assert not section.parts
+
+
+def test_the_shipped_records_are_of_every_bin_and_every_proof() -> None:
+    record = records.load_record("verification")
+    assert record is not None
+    said = record.result
+    assert said["list"]["passed"]
+    assert min(said["list"]["bins"].get(name, 0) for name in BINS) > 0
+    assert {p["outcome"] for p in said["proofs"]} == {"passed"}
+    assert len({p["file"] for p in said["proofs"]}) == 3
+    assert said["units"]["passed"] == said["units"]["tests"]
