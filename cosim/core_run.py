@@ -25,6 +25,7 @@ from rtl.register_map import COUNTERS, REGISTERS
 
 __all__ = [
     "TRACE",
+    "Access",
     "Copy",
     "CoreRun",
     "Execute",
@@ -42,6 +43,9 @@ _WORD_BYTES = WORD_BITS // 8
 _SMALLEST_MEMORY = 1 << 20
 _SCRIPT_MAX = 1 << 16
 _FINISH, _WRITE, _READ, _WAIT, _COPY = range(5)
+_NOTED = 1 << 12
+"""Of a script's register address: its response is written down."""
+_ACCESS = "access"
 
 _FIELDS = ("unit", "taken", "complete", "scratchpad", "results", "scalars", "outside")
 
@@ -88,12 +92,30 @@ class Copy:
 class Execute:
     """The host runs a program of so many words at that byte address, a multiple of 128.
 
-    With `stop_after` it stops it after so many cycles, if it has not ended then.
+    With `stop_after` it stops it after so many cycles, if it has not ended then. Where not all of
+    its words are in the memory, because it ends before or must end with a fault, it is `partial`.
     """
 
     address: int
     words: int
     stop_after: int | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Access:
+    """The host reads a register, or writes a value to it, in any bytes of it that `strobe` has.
+
+    Addresses and values need not be such as the core accepts.
+    """
+
+    address: int
+    value: int | None = None
+    strobe: int = 0b1111
+
+
+Action = Copy | Execute | Access
+"""What the host does."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +173,8 @@ class CoreRun:
         Behind the bus, as long as it was given.
     programs:
         One an `Execute`.
+    accesses:
+        One an `Access`: the response (`rtl.axi.Response`), and what was read, 0 for a write.
     writes:
         What the watched instruction wrote: ("byte", address) or ("sum", 32 * word + lane) and the
         value, the last one where there were several.
@@ -160,6 +184,7 @@ class CoreRun:
 
     memory: bytes
     programs: list[ProgramRun] = field(default_factory=list)
+    accesses: list[tuple[int, int]] = field(default_factory=list)
     writes: dict[tuple[str, int], int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -202,7 +227,7 @@ def run_program(
 
 
 def simulate(
-    config: CoreConfig, memory: bytes, actions: Sequence[Copy | Execute], *,
+    config: CoreConfig, memory: bytes, actions: Sequence[Action], *,
     simulator: str = "verilator", latency: int = BUS_LATENCY, patience: int = 10_000_000,
     observed: bool = True, watch: "Watch | None" = None, waves: "Waves | None" = None,
     coverage: Path | None = None, variant: str = "", optimized: bool = False,
@@ -283,14 +308,17 @@ def simulate(
         if status or not after.exists():
             said = log.read_text(errors="replace")[-2000:]
             raise CheckError(f"the simulation ended with status {status}:\n{said}")
-        registers = (folder / "registers.txt").read_text().splitlines()
+        said = (folder / "registers.txt").read_text().splitlines()
+        registers = [line for line in said if not line.startswith(_ACCESS)]
+        accesses = [tuple(map(int, line.split()[1:])) for line in said if line.startswith(_ACCESS)]
         trace = (folder / "trace.txt").read_text() if observed else ""
         executed = [action for action in actions if isinstance(action, Execute)]
         programs = _programs(registers, trace, executed, patience)
         written = (folder / "writes.txt").read_text() if watch is not None else ""
         return CoreRun(
-            _bytes(after.read_text(), line)[: len(memory)], programs, _writes(written), seconds
-        )
+            _bytes(after.read_text(), line)[: len(memory)], programs,
+            [(response, value) for response, value in accesses], _writes(written), seconds,
+        )  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -302,7 +330,7 @@ _WANTED = (
 )
 
 
-def _script(actions: Sequence[Copy | Execute], size: int, line: int, patience: int) -> list[int]:
+def _script(actions: Sequence[Action], size: int, line: int, patience: int) -> list[int]:
     steps: list[int] = []
 
     def add(operation: int, a: int = 0, b: int = 0, c: int = 0) -> None:
@@ -313,6 +341,15 @@ def _script(actions: Sequence[Copy | Execute], size: int, line: int, patience: i
 
     write("interrupt_enable", 3)
     for action in actions:
+        if isinstance(action, Access):
+            # Bytes that are not written, so that 0 is the common case.
+            missing = ~action.strobe & 0b1111
+            place = _NOTED | missing << 8 | action.address
+            if action.value is None:
+                add(_READ, place)
+            else:
+                add(_WRITE, place, action.value)
+            continue
         if isinstance(action, Copy):
             places = (action.source, action.target)
             if any(part % line for part in (*places, action.size)):
@@ -326,7 +363,7 @@ def _script(actions: Sequence[Copy | Execute], size: int, line: int, patience: i
             raise InputError(
                 f"a program must lie at a multiple of {PROGRAM_ALIGNMENT}, not {action.address}"
             )
-        if action.address + action.words * _WORD_BYTES > size:
+        if not action.partial and action.address + action.words * _WORD_BYTES > size:
             raise InputError(f"a program must be within {size} bytes, not {action!r}")
         write("program_low", action.address & 0xFFFFFFFF)
         write("program_high", action.address >> 32)

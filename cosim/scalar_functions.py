@@ -48,5 +48,5 @@ def scalar_function(function: Function, a: int, b: int, c: int, repetition: int)
 def _shifted(a: int, b: int, random: int | None) -> int:
     # A left shift is of what 33 bits hold.
     if b < 0:
-        a = max(-(1 << 32), min((1 << 32) - 1, a))
+        a = int(saturate(np.array(a), 33))
     return int(rounding_shift(np.array(a), b, None if random is None else np.array(random)))

@@ -2,10 +2,12 @@
 //
 // A line of the script is 128 bits: c (40), b (40), a (40), operation (8), the last one lowest.
 //   0  finish
-//   1  write b to register a
-//   2  write register a into registers.txt
+//   1  write b to register a[7:0], but for its bytes a[11:8]
+//   2  write register a[7:0] into registers.txt
 //   3  wait for the interrupt, for b cycles at most; then stop the program, and wait for c more
 //   4  copy c lines of memory from line a to line b
+// With a[12], 1 and 2 write "access", the response and what was read into registers.txt instead, and
+// a refusal is none of anybody's concern.
 // Plus arguments: +lines=N, lines of memory.hex at first; +dump=N, lines of memory_after.hex;
 // +latency=N, of the memory.
 module eoq_simulation #(
@@ -38,6 +40,7 @@ module eoq_simulation #(
   reg s_awvalid = 0, s_bready = 0, s_arvalid = 0, s_rready = 0;
   reg [7:0] s_address = 0;
   reg [31:0] s_wdata = 0;
+  reg [3:0] s_wstrb = 0;
   wire s_awready, s_bvalid, s_arready, s_rvalid;
   wire [31:0] s_rdata;
   wire [1:0] s_bresp, s_rresp;
@@ -54,7 +57,7 @@ module eoq_simulation #(
     .m_axi_wlast(wlast),
     .m_axi_bvalid(bvalid), .m_axi_bready(bready), .m_axi_bid(bid), .m_axi_bresp(bresp),
     .s_axil_awvalid(s_awvalid), .s_axil_awready(s_awready), .s_axil_awaddr(s_address),
-    .s_axil_wvalid(s_awvalid), .s_axil_wready(), .s_axil_wdata(s_wdata), .s_axil_wstrb(4'hF),
+    .s_axil_wvalid(s_awvalid), .s_axil_wready(), .s_axil_wdata(s_wdata), .s_axil_wstrb(s_wstrb),
     .s_axil_bvalid(s_bvalid), .s_axil_bready(s_bready), .s_axil_bresp(s_bresp),
     .s_axil_arvalid(s_arvalid), .s_axil_arready(s_arready), .s_axil_araddr(s_address),
     .s_axil_rvalid(s_rvalid), .s_axil_rready(s_rready), .s_axil_rdata(s_rdata),
@@ -101,6 +104,7 @@ module eoq_simulation #(
               s_awvalid <= 1;
               s_address <= a[7:0];
               s_wdata <= b[31:0];
+              s_wstrb <= ~a[11:8];
               s_bready <= 1;
               state <= WRITING;
             end
@@ -129,7 +133,8 @@ module eoq_simulation #(
           if (s_awready) s_awvalid <= 0;
           if (s_bvalid) begin
             s_bready <= 0;
-            if (s_bresp != 0) $fwrite(registers, "refused %0d %0d\n", s_address, s_wdata);
+            if (state == WRITING && a[12]) $fwrite(registers, "access %0d 0\n", s_bresp);
+            else if (s_bresp != 0) $fwrite(registers, "refused %0d %0d\n", s_address, s_wdata);
             left <= c;
             state <= state == WRITING ? NEXT : STOPPED;
           end
@@ -138,7 +143,8 @@ module eoq_simulation #(
           if (s_arready) s_arvalid <= 0;
           if (s_rvalid) begin
             s_rready <= 0;
-            $fwrite(registers, "%0d %0d\n", s_address, s_rdata);
+            if (a[12]) $fwrite(registers, "access %0d %0d\n", s_rresp, s_rdata);
+            else $fwrite(registers, "%0d %0d\n", s_address, s_rdata);
             state <= NEXT;
           end
         end
@@ -149,6 +155,7 @@ module eoq_simulation #(
             s_awvalid <= 1;
             s_address <= CONTROL;
             s_wdata <= STOP;
+            s_wstrb <= 4'hF;
             s_bready <= 1;
             state <= STOPPING;
           end
