@@ -26,6 +26,7 @@ from rtl.register_map import COUNTERS, REGISTERS
 __all__ = [
     "TRACE",
     "Access",
+    "Action",
     "Copy",
     "CoreRun",
     "Execute",

@@ -1,14 +1,13 @@
 """Programs that must stop with a fault: one for each, run on the core in front of a sound one."""
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.core_run import Copy, Execute, program_bytes, simulate
+from cosim.core_run import Action, Execute, program_bytes, simulate
 from cosim.functional_bins import Hits, fault_bin
+from cosim.program_outcome import ProgramOutcome
 from golden.errors import InputError
 from rtl.config import CoreConfig
 from rtl.control_instructions import End, Nop
@@ -17,7 +16,7 @@ from rtl.instructions import HEADER, SEMAPHORE_MAX, Fault, Unit, Word
 from rtl.product_words import Geometry, forward
 from rtl.vector_instructions import Loops, Operand, Pass
 
-__all__ = ["FAULTS", "FaultOutcome", "run_fault"]
+__all__ = ["FAULTS", "run_fault"]
 
 FAULTS = tuple(fault for fault in Fault if fault is not Fault.NONE)
 
@@ -27,35 +26,6 @@ _TARGETS = (1024, 2048)
 """Where the faulty and the sound program store what they loaded."""
 _PROGRAMS = (4096, 8192)
 _STOP = 300
-
-
-@dataclass(frozen=True)
-class FaultOutcome:
-    """What came of a faulty program and the sound one behind it.
-
-    Members
-    -------
-    mismatch:
-        The first thing that is not as it should be, None if there is none.
-    cycles:
-        Of both.
-    instructions:
-        Words of both.
-    functional_coverage:
-        Bins that were hit (`cosim.functional_bins`).
-    """
-
-    mismatch: str | None
-    cycles: int
-    instructions: int
-    functional_coverage: Hits
-
-    def summary(self) -> dict[str, Any]:
-        """Return those keys of `cosim.cosim_result.CosimResult.summary` that there are."""
-        return {
-            "passed": self.mismatch is None, "first_mismatch": self.mismatch,
-            "instructions": self.instructions, "cycles_rtl": self.cycles,
-        }  # fmt: skip
 
 
 def _faulty(fault: Fault) -> tuple[list[Word | int], Unit, int]:
@@ -95,7 +65,7 @@ def _faulty(fault: Fault) -> tuple[list[Word | int], Unit, int]:
             return [Nop(wait=2), HEADER["unit"].insert("unit", 6)], Unit.CONTROL, 3
 
 
-def run_fault(name: str, simulator: str, latency: int) -> FaultOutcome:
+def run_fault(name: str, simulator: str, latency: int) -> ProgramOutcome:
     """Run the program for a fault, and a sound one behind it on the same core.
 
     The first must end with that fault, found by that unit, with what it stored before in memory
@@ -132,7 +102,7 @@ def run_fault(name: str, simulator: str, latency: int) -> FaultOutcome:
     for start, program in zip(_PROGRAMS, programs, strict=True):
         image = image.ljust(start, b"\0") + program_bytes(program)
     stop = _STOP if fault is Fault.ABORTED else None
-    actions: list[Copy | Execute] = [
+    actions: list[Action] = [
         Execute(_PROGRAMS[0], len(programs[0]), stop), Execute(_PROGRAMS[1], len(programs[1])),
     ]  # fmt: skip
     run = simulate(_CONFIG, image, actions, simulator=simulator, latency=latency)
@@ -153,7 +123,9 @@ def run_fault(name: str, simulator: str, latency: int) -> FaultOutcome:
     if found:
         mismatch = f"fault {name} was required of unit {int(unit)}, word {index}, got {found}"
     bins: Hits = Counter([] if found else [fault_bin(fault), "program after a fault"])
-    return FaultOutcome(mismatch, first.cycles + second.cycles, sum(map(len, programs)), bins)
+    return ProgramOutcome(
+        _CONFIG, mismatch, first.cycles + second.cycles, sum(map(len, programs)), bins
+    )
 
 
 def _differ(got: bytes, expected: bytearray) -> int:

@@ -1,14 +1,19 @@
 """Results of co-simulations as JUnit XML, which continuous-integration systems read."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
 __all__ = ["junit"]
 
 
-def junit(results: Sequence[Mapping[str, Any]], missed: Sequence[str] = ()) -> str:
-    """Return one test suite with a test case a run, and one a functional bin that was missed.
+def junit(
+    results: Sequence[Mapping[str, Any]], missed: Sequence[str] = (),
+    checks: Mapping[str, str | None] = MappingProxyType({}),
+) -> str:  # fmt: skip
+    """Return one test suite with a test case a run, one a functional bin that was missed, and one
+    a check of coverage.
 
     Parameters
     ----------
@@ -16,12 +21,15 @@ def junit(results: Sequence[Mapping[str, Any]], missed: Sequence[str] = ()) -> s
         `cosim.regression.Regression.results`: passed, name, seconds, and first_mismatch or error.
     missed:
         Bins that had to be hit and were not.
+    checks:
+        `cosim.regression.Regression.checks`.
     """
     failures = sum(not r["passed"] and "error" not in r for r in results) + len(missed)
+    failures += sum(1 for wrong in checks.values() if wrong)
     errors = sum("error" in r for r in results)
     seconds = sum(float(r["seconds"]) for r in results)
     suite = ElementTree.Element(
-        "testsuite", name="eoq cosim", tests=str(len(results) + len(missed)),
+        "testsuite", name="eoq cosim", tests=str(len(results) + len(missed) + len(checks)),
         failures=str(failures), errors=str(errors), time=f"{seconds:.3f}",
     )  # fmt: skip
     for result in results:
@@ -37,6 +45,11 @@ def junit(results: Sequence[Mapping[str, Any]], missed: Sequence[str] = ()) -> s
         case = ElementTree.SubElement(suite, "testcase", classname="eoq.cosim.bins", name=name,
                                       time="0.000")  # fmt: skip
         ElementTree.SubElement(case, "failure", message="never hit")
+    for name, wrong in checks.items():
+        case = ElementTree.SubElement(suite, "testcase", classname="eoq.cosim.coverage", name=name,
+                                      time="0.000")  # fmt: skip
+        if wrong:
+            ElementTree.SubElement(case, "failure", message=_clean(wrong))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

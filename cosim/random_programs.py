@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cosim.core_run import splitmix
+from cosim.core_run import ProgramRun, splitmix
 from cosim.machine import Machine
 from cosim.random_words import WORD_STREAMS, draw_word
-from cosim.step_check import Checksums, checksums
+from cosim.step_check import checksums
 from rtl.config import CoreConfig
 from rtl.control_instructions import End, Fence, Nop
 from rtl.dma_instructions import DmaWord, Load, Store
@@ -41,26 +40,20 @@ from rtl.vector_instructions import (
     Loops,
     Loss,
     Operand,
-    Output,
     Pass,
-    Rectify,
     Scalar,
     StoreScalars,
     Stream,
     Stride,
-    Total,
 )
 
-__all__ = ["PROGRAM_CORE", "RandomProgram", "random_programs"]
-
-PROGRAM_CORE = CoreConfig(
-    rows=3, columns=2, scratchpad_page_bytes=1024, results_page_depth=128, loss_classes=16
-)
-"""Small, so that a program of a few thousand cycles reaches all of its memories."""
+__all__ = ["RandomProgram", "RandomPrograms", "random_programs"]
 
 _SET_UP: tuple[type[Word], ...] = (
     BLoops, BStrides, ALoops, AStrides, Window, Results, Loops, Stride, Bases,
 )  # fmt: skip
+_SUMS = ("scratchpad", "results", "outside", "scalars")
+"""Columns of the trace that are compared."""
 _DATA = 1 << 18
 """Bytes outside that the programs load and store."""
 _SCALARS_KEPT = 16
@@ -76,11 +69,46 @@ class RandomProgram:
     words:
         The program.
     expected:
-        Checksums of what each word writes.
+        Of each word but the last: checksums of what it writes, in the order of `_SUMS`.
     """
 
     words: list[Word]
     expected: list[tuple[int, ...]]
+
+    def differences(self, run: ProgramRun) -> list[str]:
+        """Words that did something else, in words."""
+        found = []
+        if run.fault is not Fault.NONE:
+            found.append(
+                f"fault {run.fault.name} of unit {run.fault_unit} at word {run.fault_index}"
+            )
+        own = {unit: iter(run.trace[run.trace["unit"] == int(unit)]) for unit in Unit}
+        for number, (word, sums) in enumerate(zip(self.words[:-1], self.expected, strict=True)):
+            if word.unit is Unit.CONTROL:
+                continue
+            record = next(own[word.unit], None)
+            if record is None:
+                found.append(f"word {number} was never run: {word}")
+            elif tuple(int(record[name]) for name in _SUMS) != sums:
+                found.append(f"word {number} wrote something else: {word}")
+        return found
+
+
+@dataclass(frozen=True)
+class RandomPrograms:
+    """Programs that run one after the other on a core without a reset.
+
+    Members
+    -------
+    before, after:
+        Memory outside.
+    programs:
+        In their order.
+    """
+
+    before: bytes
+    programs: list[RandomProgram]
+    after: bytes
 
 
 class _Machine(Machine):
@@ -111,11 +139,18 @@ class _Maker:
         self.expected: list[tuple[int, ...]] = []
         self.last: int | None = None
         self.free = False
-        self.semaphores: dict[Unit, list[int]] = {}
+        self._share()
         self.taken: set[int] = set()
         self.pages = config.scratchpad_pages
         self.page = config.scratchpad_page_bytes
         self.line = config.line_bytes
+
+    def _share(self) -> None:
+        """Give each unit two semaphores of its own that its words may wait for."""
+        order = self.rng.permutation(SEMAPHORES)
+        self.semaphores = {
+            unit: [1 << int(k) for k in order[2 * j : 2 * j + 2]] for j, unit in enumerate(Unit)
+        }
 
     def number(self, low: int, high: int) -> int:
         """Draw low to high, both included."""
@@ -137,6 +172,8 @@ class _Maker:
             assert self.last is not None  # noqa: S101 - the word before has a place
             self.words[self.last] = replace(before, signal=mask)
             word = replace(word, wait=mask)
+        if self.free and self.number(0, 1):
+            word = self.given(word)
         self.last = len(self.words)
         self.set_up(word)
 
@@ -145,10 +182,23 @@ class _Maker:
         kind = _SET_UP[self.number(0, len(_SET_UP) - 1)]
         self.set_up(draw_word(self.rng, kind, self.config))
 
+    def given(self, word: Word) -> Word:
+        """Let a word wait for what it is given at once, most likely long before its turn."""
+        mask = sum(self.semaphores[word.unit][: self.number(1, 2)])
+        self.set_up(Nop(signal=mask))
+        return replace(word, wait=mask)
+
     def fence(self) -> None:
         """Wait for everything."""
-        self.set_up(Fence())
+        self.set_up(self.given(Fence()))
         self.last = None
+
+    def transfers(self) -> None:
+        """More of them than the DMA's queue holds."""
+        for _ in range(12):
+            count = self.number(1, 8)
+            line = self.number(0, self.pages * self.page // self.line - count)
+            self.run(self._transfer((Load, Store)[self.number(0, 1)], line, count))
 
     # DMA.
 
@@ -487,12 +537,9 @@ class _Maker:
     def program(self, blocks: int) -> RandomProgram:
         """Make one."""
         self.words, self.expected, self.last = [], [], None
-        order = self.rng.permutation(SEMAPHORES)
-        self.semaphores = {
-            unit: [1 << int(k) for k in order[2 * j : 2 * j + 2]] for j, unit in enumerate(Unit)
-        }
+        self._share()
         kinds: list[Callable[[], None]] = [
-            self.load, self.store, self.scalar, self.large_scalar,
+            self.load, self.store, self.transfers, self.scalar, self.large_scalar,
             lambda: self.transfer_scalars(LoadScalars), lambda: self.transfer_scalars(StoreScalars),
             lambda: self.run(self.pass_()), lambda: self.run(self.pass_()), self.loss, self.product, self.product, self.at_once,
             lambda: self.run(Nop()),
@@ -516,30 +563,11 @@ class _Maker:
         return RandomProgram(self.words, self.expected)
 
 
-def random_programs(seed: int, count: int = 8, blocks: int = 16) -> tuple[bytes, list[RandomProgram], NDArray[np.uint8]]:
-    """Return the memory outside before all of them, the programs, and that memory after them."""
-    maker = _Maker(PROGRAM_CORE, seed)
+def random_programs(
+    config: CoreConfig, number: int, *, count: int = 8, blocks: int = 16
+) -> RandomPrograms:
+    """Return so many programs of so many blocks each, behind one that fills the scratchpad."""
+    maker = _Maker(config, number)
     before = maker.outside.tobytes()
     programs = [maker.first(), *(maker.program(blocks) for _ in range(count))]
-    return before, programs, maker.machine.outside
-
-
-def differences(program: RandomProgram, run: Any) -> list[str]:
-    """Words that did something else than the machine."""
-    found = []
-    if run.fault != Fault.NONE:
-        found.append(f"fault {run.fault.name} of unit {run.fault_unit} at word {run.fault_index}")
-    places = dict.fromkeys(Unit, 0)
-    own = {unit: run.trace[run.trace["unit"] == int(unit)] for unit in Unit}
-    for number, (word, sums) in enumerate(zip(program.words[:-1], program.expected, strict=True)):
-        if word.unit == Unit.CONTROL:
-            continue
-        place = places[word.unit]
-        places[word.unit] += 1
-        if place >= len(own[word.unit]):
-            found.append(f"word {number} ({word!r}) was never run")
-            continue
-        record = own[word.unit][place]
-        if tuple(int(record[name]) for name in ("scratchpad", "results", "outside", "scalars")) != sums:
-            found.append(f"word {number} ({word!r}) wrote something else")
-    return found
+    return RandomPrograms(before, programs, maker.machine.outside.tobytes())

@@ -9,16 +9,18 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from cosim.core_coverage import CoreCoverage, core_coverage
 from cosim.functional_bins import Hits, missed
 from cosim.regression_list import Run, RunList
 from cosim.regression_worker import write_json
 from cosim.sources import sources_key
 from golden.errors import CheckError, InputError
 from rtl.cache import content_key
+from rtl.config import CoreConfig
 
 __all__ = ["Regression", "run_list"]
 
@@ -38,16 +40,23 @@ class Regression:
         Of `cosim.functional_bins.BINS`, all runs together.
     missed:
         Bins that had to be hit and were not.
+    coverage:
+        Of every core on which runs counted it, if the list has limits for it.
+    checks:
+        What had to hold of that coverage, and what was wrong, None if nothing.
     """
 
     results: list[dict[str, Any]]
     hits: Hits
     missed: list[str]
+    coverage: list[CoreCoverage] = field(default_factory=list)
+    checks: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
-        """Every run passed, and every bin that had to be hit was."""
-        return not self.missed and all(result["passed"] for result in self.results)
+        """Every run passed, every bin that had to be hit was, and coverage is what it has to be."""
+        well = all(result["passed"] for result in self.results)
+        return well and not self.missed and not any(self.checks.values())
 
 
 def run_list(
@@ -62,8 +71,8 @@ def run_list(
     wanted:
         The list.
     folder:
-        For NAME.json of each run, NAME.dat with Verilator's coverage where it is asked for, and
-        functional_coverage.json.
+        For NAME.json of each run, NAME.dat with Verilator's coverage where it is asked for,
+        functional_coverage.json, and coverage.json with what lines and toggles were missed.
     workers:
         Processes.
     tell:
@@ -98,7 +107,44 @@ def run_list(
     for found in results:
         hits.update(found.get("functional_coverage", {}))
     write_json(folder / "functional_coverage.json", hits)
-    return Regression(results, hits, missed(hits) if wanted.every_bin else [])
+    coverage = _coverage(wanted, results, folder, tell) if wanted.covers else []
+    return Regression(results, hits, missed(hits) if wanted.every_bin else [], coverage,
+                      _checks(wanted, coverage))  # fmt: skip
+
+
+def _coverage(
+    wanted: RunList, results: Sequence[dict[str, Any]], folder: Path, tell: Callable[[str], None]
+) -> list[CoreCoverage]:
+    """Merge coverage core by core, and write what was missed into coverage.json."""
+    files: dict[CoreConfig, list[Path]] = {}
+    for result in results:
+        if "core" in result:
+            files.setdefault(CoreConfig(**result["core"]), []).append(
+                folder / f"{result['name']}.dat"
+            )
+    tell("merging coverage")
+    found = [core_coverage(config, parts, wanted.waivers) for config, parts in files.items()]
+    write_json(folder / "coverage.json", [asdict(core) for core in found])
+    return found
+
+
+def _checks(wanted: RunList, coverage: Sequence[CoreCoverage]) -> dict[str, str | None]:
+    checks: dict[str, str | None] = {}
+    if wanted.covers and not coverage:
+        checks["coverage"] = "no run has counted it"
+    for core in coverage:
+        for what, limit, tally in (
+            ("line", wanted.line_coverage, core.lines),
+            ("toggle", wanted.toggle_coverage, core.toggles),
+        ):
+            if limit is not None:
+                short = tally.percentage < limit
+                checks[f"{what} coverage of {core.core}"] = (
+                    f"{tally.percentage:.2f} %, {limit:g} % required" if short else None
+                )
+        wrong = "; ".join(core.wrong_waivers[:3]) or None
+        checks[f"waivers of {core.core}"] = wrong
+    return checks
 
 
 def _result(folder: Path, run: Run, key: str) -> dict[str, Any] | None:

@@ -20,8 +20,10 @@ from typing import Any
 from cosim.chain import chain
 from cosim.core_build import require
 from cosim.cosim_result import CosimResult
-from cosim.fault_programs import FaultOutcome, run_fault
+from cosim.fault_programs import run_fault
 from cosim.prepared_run import configure
+from cosim.program_outcome import ProgramOutcome
+from cosim.program_runs import run_random_programs, run_unlawful_programs
 from cosim.random_cases import random_case
 from cosim.runner import cosimulate
 from golden.errors import CheckError, InputError
@@ -35,11 +37,15 @@ def write_json(path: Path, content: object) -> None:
     write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
-def co_simulate(settings: dict[str, Any]) -> CosimResult | FaultOutcome:
+def co_simulate(settings: dict[str, Any]) -> CosimResult | ProgramOutcome:
     """Run what one entry of a list asks for (`cosim.regression_list`)."""
     if "fault" in settings:
         return run_fault(settings["fault"], settings["sim"], settings["latency"])
     sim, coverage = settings["sim"], settings["coverage"]
+    if "programs" in settings:
+        return run_random_programs(settings["programs"], sim, coverage=coverage)
+    if "unlawful" in settings:
+        return run_unlawful_programs(settings["unlawful"], sim, coverage=coverage)
     if "random" in settings:
         case = random_case(settings["random"])
         return cosimulate(**case.arguments(), simulator=sim, coverage=coverage)
@@ -66,7 +72,8 @@ def _perform(order: dict[str, Any]) -> None:
         found = co_simulate(order["settings"])
         result |= found.summary()
         result["functional_coverage"] = dict(found.functional_coverage)
-        if isinstance(found, CosimResult) and found.coverage:
+        if found.coverage:
+            result["core"] = dataclasses.asdict(found.config)
             write_whole(folder / f"{order['name']}.dat", found.coverage.read_bytes())
             shutil.rmtree(found.coverage.parent)
     except (InputError, CheckError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""What no program and no host should do, in bulk: every field beyond its range, every stride out of
-its memory, programs where there is no memory, and registers used as they must not be.
+"""What no program should do, in bulk: every field beyond its range, every stride out of
+its memory, words that there are not, programs where there is no memory.
 
-Each program has to end with the fault that is known before, and the sound one behind it has to run
-as if there had been none. `cosim.fault_programs` has one program a fault; these fill the words.
+Each program has to end with the fault that is known before. `cosim.fault_programs` has one program
+a fault; these fill the words.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cosim.core_run import Access, Action, Execute, ProgramRun
+from cosim.core_run import ProgramRun
 from cosim.random_words import WORD_STREAMS, WORDS, draw_word, illegal_values
-from rtl.axi import Response
 from rtl.config import CoreConfig
 from rtl.control_instructions import CONTROL_WORDS, End, Fence, Nop
 from rtl.dma_instructions import DMA_WORDS, Load, Store
-from rtl.instructions import HEADER, SEMAPHORE_MAX, SEMAPHORES, Fault, Unit, Word
+from rtl.instructions import HEADER, PROGRAM_ALIGNMENT, SEMAPHORE_MAX, SEMAPHORES, Fault, Unit, Word
 from rtl.matrix_instructions import (
     MATRIX_WORDS,
     ALoops,
@@ -27,8 +26,7 @@ from rtl.matrix_instructions import (
     Results,
     Window,
 )
-from rtl.program_fetch import BURST_BYTES
-from rtl.register_map import ADDRESS_BITS, COUNTERS, REGISTERS, constants
+from rtl.register_map import REGISTERS
 from rtl.training_core import BUS_ADDRESS_BITS
 from rtl.vector_instructions import (
     VECTOR_WORDS,
@@ -46,7 +44,7 @@ from rtl.vector_instructions import (
     Stride,
 )
 
-__all__ = ["UnlawfulProgram", "register_accesses", "unlawful_programs"]
+__all__ = ["UnlawfulProgram", "unlawful_programs"]
 
 _SET_UP = (BLoops, BStrides, ALoops, AStrides, Window, Results, Loops, Stride, Bases)
 _MEMORY = 1 << 20
@@ -124,6 +122,9 @@ def _fields(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulPr
         for bit in range(bits, Stride.layout["base"].width):
             word = draw_word(rng, Stride, config, stream=stream)
             yield _faulty([replace(word, base=word.base | 1 << bit)], Fault.FIELD, Unit.VECTOR)
+            # What it has left does not hinder a pass that goes nowhere.
+            passes = [Loops(positions=1, channels=1), Pass(operand=Operand.NONE), End()]
+            yield UnlawfulProgram(list(passes), Fault.NONE, 0)
 
 
 def _combinations(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulProgram]:
@@ -314,7 +315,7 @@ def _places(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulPr
     """Programs where no memory is, and programs that say they are longer than they are."""
     words = REGISTERS["program_words"].fields["words"].width
     for bit in range(_MEMORY.bit_length(), BUS_ADDRESS_BITS):
-        place = ((1 << bit) + int(rng.integers(0, 1 << bit))) // BURST_BYTES * BURST_BYTES
+        place = ((1 << bit) + int(rng.integers(0, 1 << bit))) // PROGRAM_ALIGNMENT * PROGRAM_ALIGNMENT
         length = int(rng.integers(1, 1 << int(rng.integers(1, words + 1))))
         yield UnlawfulProgram([], Fault.BUS, Unit.CONTROL, 0, place=place, length=length)
     far: list[Word | int] = [
@@ -397,78 +398,3 @@ def _stopped(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulP
         for place in (0, half):
             yield stopped([kind(outside=place, scratchpad=0, bytes=half), *[kind(
                 outside=half, scratchpad=half, bytes=half)] * 3])  # fmt: skip
-
-
-def register_accesses(
-    config: CoreConfig, rng: np.random.Generator
-) -> Iterator[tuple[Access, int, int | None]]:
-    """Yield accesses while no program runs, the response to each, and what must be read, if that
-    is known."""
-    readable = {r.address: name for name, r in REGISTERS.items()}
-    fixed = constants(config)
-    ok, refused = int(Response.OKAY), int(Response.SLVERR)
-
-    def any_bits() -> int:
-        return int(rng.integers(0, 1 << 32))
-
-    for address in range(0, 1 << ADDRESS_BITS):
-        name = readable.get(address & ~3)
-        value = fixed.get(name or "", None if name else 0)
-        yield Access(address), ok if name else refused, value
-    for name, register in REGISTERS.items():
-        mask = sum(((1 << f.width) - 1) << f.offset for f in register.fields.values())
-        for value in (0xFFFFFFFF, 0, 0x55555555, 0xAAAAAAAA, *(any_bits() for _ in range(6))):
-            if register.access == "rw":
-                yield Access(register.address, value), ok, 0
-                yield Access(register.address), ok, value & mask
-                strobe = int(rng.integers(0, 15))
-                yield Access(register.address, ~value & 0xFFFFFFFF, strobe), refused, 0
-                yield Access(register.address), ok, value & mask
-            elif register.access == "ro":
-                yield Access(register.address, value), refused, 0
-        if register.access == "wo":
-            for value in (0, 2):
-                yield Access(register.address, value), ok, 0
-            # A program at an address that is none.
-            for bit in range(BURST_BYTES.bit_length() - 1):
-                yield Access(REGISTERS["program_low"].address, 1 << bit), ok, 0
-                yield Access(register.address, 1), refused, 0
-    for address in range(0, 1 << ADDRESS_BITS, 4):
-        if address not in readable:
-            yield Access(address, any_bits()), refused, 0
-    yield Access(REGISTERS["interrupt_pending"].address, 3), ok, 0
-    yield Access(REGISTERS["interrupt_enable"].address, 3), ok, 0
-
-
-def held_program(words: int, place: int) -> Iterator[tuple[Access, int]]:
-    """Yield accesses around a program that runs until it is stopped, and the response to each."""
-    ok, refused = int(Response.OKAY), int(Response.SLVERR)
-    address = {name: register.address for name, register in REGISTERS.items()}
-    for name, value in (
-        ("program_low", place), ("program_high", 0), ("program_words", words), ("control", 1),
-    ):  # fmt: skip
-        yield Access(address[name], value), ok
-    for name, register in REGISTERS.items():
-        if register.idle_only:
-            yield Access(register.address, 0), refused
-    yield Access(address["control"], 1), refused
-    yield Access(address["control"], 2), ok
-    # Until it has stopped.
-    for _ in range(40):
-        yield Access(address["status"]), ok
-
-
-def counter_addresses() -> list[int]:
-    """Return the registers that only a program changes."""
-    return [REGISTERS[f"{name}_{half}"].address for name in COUNTERS for half in ("low", "high")]
-
-
-def actions(programs: list[UnlawfulProgram], places: list[int]) -> list[Action]:
-    """Return what the host does to run them."""
-    return [
-        Execute(
-            place if program.place is None else program.place, program.length or len(program.words),
-            program.stop_after, partial=True,
-        )
-        for program, place in zip(programs, places, strict=True)
-    ]  # fmt: skip

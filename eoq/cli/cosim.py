@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -138,7 +139,7 @@ def _run_list(
     with Progress() as progress:
         found = run_list(read_list(run_file), folder, workers=workers, tell=progress.say)
     if junit_file:
-        xml = junit(found.results, found.missed)
+        xml = junit(found.results, found.missed, found.checks)
         write_files(junit_file.parent, {junit_file.name: xml.encode()})
     failed = [result for result in found.results if not result["passed"]]
     if as_json:
@@ -146,12 +147,27 @@ def _run_list(
             "passed": found.passed, "runs": len(found.results),
             "failed": [result["name"] for result in failed], "missed_bins": found.missed,
             "functional_coverage": dict(found.hits),
+            "coverage": {
+                core.core: {
+                    name: {**asdict(tally), "percentage": round(tally.percentage, 2)}
+                    for name, tally in (("lines", core.lines), ("toggles", core.toggles))
+                }
+                for core in found.coverage
+            },
+            "failed_checks": {name: wrong for name, wrong in found.checks.items() if wrong},
         }, indent=2))  # fmt: skip
         return int(not found.passed)
     for result in failed:
         print(f"FAIL  {result['name']}: {result.get('error') or result['first_mismatch']}")
     for name in found.missed:
         print(f"FAIL  functional bin {name!r} was never hit")
+    for name, wrong in found.checks.items():
+        if wrong:
+            print(f"FAIL  {name}: {wrong}")
+    for core in found.coverage:
+        for kind, tally in (("lines", core.lines), ("toggles", core.toggles)):
+            print(f"{core.core}: {tally.percentage:.2f} % of {tally.points:,} {kind}; not counted: "
+                  f"{tally.constant:,} constant, {tally.waived:,} waived")  # fmt: skip
     verdict = "PASS" if found.passed else "FAIL"
     print(f"{verdict}  {len(found.results) - len(failed)} of {len(found.results)} runs passed; "
           f"results in {folder}")  # fmt: skip

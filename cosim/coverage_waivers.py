@@ -1,0 +1,90 @@
+"""Waivers of line and toggle coverage: a TOML file that says what is not to be met, and why.
+
+A bit that is waived is taken to keep its value in every run, and then so does all that can change
+only if it does (`cosim.constant_bits`): the reason is given once, at the cause.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosim.constant_bits import Held
+from golden.errors import InputError
+
+__all__ = ["LineWaiver", "Waivers", "read_waivers"]
+
+
+@dataclass(frozen=True)
+class LineWaiver:
+    """Lines of a module whose text has `code` in it."""
+
+    module: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Waivers:
+    """What is waived, each with its reason.
+
+    Members
+    -------
+    bits, lines:
+        Of signals, and of the Verilog.
+    """
+
+    bits: dict[Held, str]
+    lines: dict[LineWaiver, str]
+
+
+_BITS = {"module", "signal", "bits", "value", "reason"}
+_LINES = {"module", "code", "reason"}
+
+
+def read_waivers(path: Path) -> Waivers:
+    """Read `[[toggle]]` and `[[line]]` tables. InputError, one line, for anything wrong."""
+    try:
+        content = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} must be TOML: {error}") from error
+    if unknown := sorted(content.keys() - {"toggle", "line"}):
+        raise InputError(f"{path}: tables must be toggle and line, not {unknown[0]!r}")
+    found = Waivers({}, {})
+    for number, table in enumerate(content.get("toggle", [])):
+        where = f"{path}, toggle {number}"
+        reason = _checked(where, table, _BITS, {"module": str, "reason": str})
+        signals, bits = table.get("signal"), table.get("bits")
+        signals = [signals] if isinstance(signals, str) else signals
+        if not _list_of(signals, str):
+            raise InputError(f"{where}: signal must be names, not {signals!r}")
+        if not (_list_of(bits, int) and len(bits) == 2 and 0 <= bits[0] <= bits[1]):
+            raise InputError(f"{where}: bits must be [lowest, highest], not {bits!r}")
+        value = table.get("value", 0)
+        if value not in (0, 1):
+            raise InputError(f"{where}: value must be 0 or 1, not {value!r}")
+        for signal in signals:
+            found.bits[Held(table["module"], signal, *bits, value)] = reason
+    for number, table in enumerate(content.get("line", [])):
+        kinds = {"module": str, "code": str, "reason": str}
+        reason = _checked(f"{path}, line {number}", table, _LINES, kinds)
+        found.lines[LineWaiver(table["module"], table["code"])] = reason
+    return found
+
+
+def _checked(where: str, table: Any, allowed: set[str], needed: dict[str, type]) -> str:
+    """Check a table's keys; return its reason."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where} must be a table, not {table!r}")
+    if unknown := sorted(table.keys() - allowed):
+        raise InputError(f"{where}: keys must be {', '.join(sorted(allowed))}, not {unknown[0]!r}")
+    for key, kind in needed.items():
+        value = table.get(key)
+        if not isinstance(value, kind) or not value:
+            raise InputError(f"{where}: {key} must be a {kind.__name__}, not {value!r}")
+    return str(table["reason"])
+
+
+def _list_of(values: Any, kind: type) -> bool:
+    return isinstance(values, list) and bool(values) and all(type(v) is kind for v in values)
