@@ -25,11 +25,13 @@ Bits = Mapping[tuple[str, str], frozenset[int]]
 _NOTHING, _ZERO, _ONE, _BOTH = range(4)
 """Sets of values, as masks."""
 
-_CONSTANTS = {"0": _ZERO, "1": _ONE, "x": _ZERO}
-"""Verilator takes what is not known to be 0."""
-
 Net = int | str
+"""Of a netlist: a number, or a constant."""
 Cells = Mapping[str, Any]
+"""Of a module as Yosys writes it in JSON."""
+
+_CONSTANTS: Mapping[Net, int] = {"0": _ZERO, "1": _ONE, "x": _ZERO}
+"""Verilator takes what is not known to be 0."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ class _Values:
     """The set of values of every net."""
 
     def __init__(self, design: Cells) -> None:
-        self._sets: dict[Net, int] = dict(_CONSTANTS)
+        self._sets: dict[Net, int] = {}
+        self._sets.update(_CONSTANTS)
         self._fixed: set[Net] = set(_CONSTANTS)
         self._cells: list[tuple[Callable[..., list[int]], list[list[Net]], list[Net]]] = []
         self._readers: dict[Net, list[int]] = defaultdict(list)
@@ -141,10 +144,10 @@ class _Values:
                 # Anything may come from products, comparisons, shifts.
                 directions = cell.get("port_directions", {})
                 for port in (port for port, way in directions.items() if way == "output"):
-                    self._sets |= dict.fromkeys(nets[port], _BOTH)
+                    self._sets.update(dict.fromkeys(nets[port], _BOTH))
         for port in design["ports"].values():
             if port["direction"] == "input":
-                self._sets |= dict.fromkeys(port["bits"], _BOTH)
+                self._sets.update(dict.fromkeys(port["bits"], _BOTH))
         for net in design["netnames"].values():
             for bit, value in zip(net["bits"], reversed(net["attributes"].get("init", "")),
                                   strict=False):  # fmt: skip

@@ -309,9 +309,9 @@ def simulate(
         if status or not after.exists():
             said = log.read_text(errors="replace")[-2000:]
             raise CheckError(f"the simulation ended with status {status}:\n{said}")
-        said = (folder / "registers.txt").read_text().splitlines()
-        registers = [line for line in said if not line.startswith(_ACCESS)]
-        accesses = [tuple(map(int, line.split()[1:])) for line in said if line.startswith(_ACCESS)]
+        notes = (folder / "registers.txt").read_text().splitlines()
+        registers = [note for note in notes if not note.startswith(_ACCESS)]
+        accesses = [tuple(map(int, note.split()[1:])) for note in notes if note.startswith(_ACCESS)]
         trace = (folder / "trace.txt").read_text() if observed else ""
         executed = [action for action in actions if isinstance(action, Execute)]
         programs = _programs(registers, trace, executed, patience)

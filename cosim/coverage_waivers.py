@@ -5,6 +5,7 @@ only if it does (`cosim.constant_bits`): the reason is given once, at the cause.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,25 +56,24 @@ def read_waivers(path: Path) -> Waivers:
     for number, table in enumerate(content.get("toggle", [])):
         where = f"{path}, toggle {number}"
         reason = _checked(where, table, _BITS, {"module": str, "reason": str})
-        signals, bits = table.get("signal"), table.get("bits")
-        signals = [signals] if isinstance(signals, str) else signals
-        if not _list_of(signals, str):
-            raise InputError(f"{where}: signal must be names, not {signals!r}")
+        bits = table.get("bits")
         if not (_list_of(bits, int) and len(bits) == 2 and 0 <= bits[0] <= bits[1]):
             raise InputError(f"{where}: bits must be [lowest, highest], not {bits!r}")
         value = table.get("value", 0)
         if value not in (0, 1):
             raise InputError(f"{where}: value must be 0 or 1, not {value!r}")
-        for signal in signals:
-            found.bits[Held(table["module"], signal, *bits, value)] = reason
+        for signal in _names(where, table, "signal"):
+            found.bits[Held(table["module"], signal, bits[0], bits[1], value)] = reason
     for number, table in enumerate(content.get("line", [])):
-        kinds = {"module": str, "code": str, "reason": str}
-        reason = _checked(f"{path}, line {number}", table, _LINES, kinds)
-        found.lines[LineWaiver(table["module"], table["code"])] = reason
+        where = f"{path}, line {number}"
+        reason = _checked(where, table, _LINES, {"reason": str})
+        for module in _names(where, table, "module"):
+            for code in _names(where, table, "code"):
+                found.lines[LineWaiver(module, code)] = reason
     return found
 
 
-def _checked(where: str, table: Any, allowed: set[str], needed: dict[str, type]) -> str:
+def _checked(where: str, table: Any, allowed: set[str], needed: Mapping[str, type]) -> str:
     """Check a table's keys; return its reason."""
     if not isinstance(table, dict):
         raise InputError(f"{where} must be a table, not {table!r}")
@@ -84,6 +84,15 @@ def _checked(where: str, table: Any, allowed: set[str], needed: dict[str, type])
         if not isinstance(value, kind) or not value:
             raise InputError(f"{where}: {key} must be a {kind.__name__}, not {value!r}")
     return str(table["reason"])
+
+
+def _names(where: str, table: Mapping[str, Any], key: str) -> list[str]:
+    """One text or several."""
+    names = table.get(key)
+    names = [names] if isinstance(names, str) else names
+    if not _list_of(names, str) or not all(names):
+        raise InputError(f"{where}: {key} must be a text or a list of such, not {names!r}")
+    return list(names)
 
 
 def _list_of(values: Any, kind: type) -> bool:

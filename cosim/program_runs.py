@@ -102,9 +102,10 @@ def run_random_programs(
     ]
     if not found and run.memory[: len(made.after)] != made.after:
         found = ["the memory outside has other bytes"]
-    words = sum(len(program.words) for program in made.programs)
-    return ProgramOutcome(PROGRAM_CORE, found[0] if found else None,
-                          sum(ran.cycles for ran in run.programs), words, coverage=file)  # fmt: skip
+    return ProgramOutcome(
+        PROGRAM_CORE, found[0] if found else None, sum(ran.cycles for ran in run.programs),
+        sum(len(program.words) for program in made.programs), coverage=file,
+    )  # fmt: skip
 
 
 def run_unlawful_programs(

@@ -12,7 +12,16 @@ from rtl.config import CoreConfig
 from rtl.dma_instructions import DMA_WORDS
 from rtl.fields import Field
 from rtl.instructions import Word
-from rtl.matrix_instructions import MATRIX_WORDS, ALoops, BLoops, Multiply, Window
+from rtl.matrix_instructions import (
+    MATRIX_WORDS,
+    ALoops,
+    AStrides,
+    BLoops,
+    BStrides,
+    Multiply,
+    Results,
+    Window,
+)
 from rtl.vector_instructions import (
     LOADED_BYTES_MAX,
     VECTOR_WORDS,
@@ -32,12 +41,26 @@ from rtl.vector_instructions import (
     Total,
 )
 
-__all__ = ["WORDS", "WORD_STREAMS", "draw_bits", "draw_word", "illegal_values", "legal_values"]
+__all__ = [
+    "SET_UP",
+    "WORDS",
+    "WORD_STREAMS",
+    "base_bits",
+    "draw_bits",
+    "draw_word",
+    "illegal_values",
+    "legal_values",
+]
 
 _W = TypeVar("_W", bound=Word)
 
 WORDS: tuple[type[Word], ...] = (*MATRIX_WORDS, *VECTOR_WORDS, *DMA_WORDS)
 """Every word of a unit."""
+
+SET_UP: tuple[type[Word], ...] = (
+    BLoops, BStrides, ALoops, AStrides, Window, Results, Loops, Stride, Bases,
+)  # fmt: skip
+"""Words that only set something up."""
 
 WORD_STREAMS = (Stream.RESULTS_IN, Stream.RESULTS_OUT)
 """Streams whose addresses are of the results memory."""
@@ -100,16 +123,21 @@ def _within(rng: np.random.Generator, field: Field, low: int, high: int) -> int:
                            int(rng.integers(low, high + 1))]))  # fmt: skip
 
 
+def base_bits(stream: int, config: CoreConfig) -> int:
+    """Bits of a stream's base that a core takes."""
+    if stream == Stream.INDEX:
+        return Stride.layout["base"].width
+    words = config.results_address_bits
+    return words if stream in WORD_STREAMS else config.scratchpad_address_bits
+
+
 def draw_word(rng: np.random.Generator, kind: type[_W], config: CoreConfig, **fixed: int) -> _W:
     """Draw a word that the core takes, with those fields that are not `fixed` at random."""
     values = dict(fixed)
     limits = legal_values(kind, config)
     if kind is Stride:
         stream = values.setdefault("stream", int(rng.integers(len(Stream))))
-        bits = (
-            config.results_address_bits if stream in WORD_STREAMS else config.scratchpad_address_bits
-        )
-        limits["base"] = (0, (1 << (24 if stream == Stream.INDEX else bits)) - 1)
+        limits["base"] = (0, (1 << base_bits(stream, config)) - 1)
     for name, field in kind.layout.items():
         if name not in values:
             values[name] = _within(rng, field, *limits[name])

@@ -53,7 +53,7 @@ def idle_accesses(config: CoreConfig, rng: np.random.Generator) -> Iterator[Expe
         name = readable.get(address & ~3)
         value = fixed.get(name or "", None if name else 0)
         yield Expected(Access(address), ok if name else refused, value)
-    for name, register in REGISTERS.items():
+    for register in REGISTERS.values():
         mask = sum(((1 << f.width) - 1) << f.offset for f in register.fields.values())
         for value in (0xFFFFFFFF, 0, 0x55555555, 0xAAAAAAAA, *(any_bits() for _ in range(6))):
             if register.access == "rw":
@@ -86,7 +86,7 @@ def busy_accesses(place: int, words: int) -> Iterator[Expected]:
         ("program_low", place), ("program_high", 0), ("program_words", words), ("control", 1),
     ):  # fmt: skip
         yield Expected(Access(address[name], value), ok)
-    for name, register in REGISTERS.items():
+    for register in REGISTERS.values():
         if register.idle_only:
             yield Expected(Access(register.address, 0), refused)
     yield Expected(Access(address["control"], 1), refused)

@@ -115,13 +115,13 @@ def read_list(path: Path) -> RunList:
     for number, table in enumerate(tables):
         for run in _expand(f"{path}, run {number}", table):
             runs[run.name] = run
-    limits = {key: _percentage(path, key, content.get(key)) for key in _LIMITS}
+    lines, toggles = (_percentage(path, key, content.get(key)) for key in _LIMITS)
     waivers = content.get("waivers")
     if waivers is not None and not isinstance(waivers, str):
         raise InputError(f"{path}: waivers must be the name of a file, not {waivers!r}")
     found = RunList(
-        list(runs.values()), every_bin, **limits,
-        **({} if waivers is None else {"waivers": read_waivers(path.parent / waivers)}),
+        list(runs.values()), every_bin, lines, toggles,
+        Waivers({}, {}) if waivers is None else read_waivers(path.parent / waivers),
     )  # fmt: skip
     if waivers is not None and not found.covers:
         raise InputError(f"{path}: waivers require line_coverage or toggle_coverage")

@@ -5,13 +5,13 @@ Each program has to end with the fault that is known before. `cosim.fault_progra
 a fault; these fill the words.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cosim.core_run import ProgramRun
-from cosim.random_words import WORD_STREAMS, WORDS, draw_word, illegal_values
+from cosim.random_words import SET_UP, WORD_STREAMS, WORDS, base_bits, draw_word, illegal_values
 from rtl.config import CoreConfig
 from rtl.control_instructions import CONTROL_WORDS, End, Fence, Nop
 from rtl.dma_instructions import DMA_WORDS, Load, Store
@@ -31,7 +31,6 @@ from rtl.training_core import BUS_ADDRESS_BITS
 from rtl.vector_instructions import (
     VECTOR_WORDS,
     Addend,
-    Bases,
     LoadScalars,
     Loops,
     Loss,
@@ -46,7 +45,6 @@ from rtl.vector_instructions import (
 
 __all__ = ["UnlawfulProgram", "unlawful_programs"]
 
-_SET_UP = (BLoops, BStrides, ALoops, AStrides, Window, Results, Loops, Stride, Bases)
 _MEMORY = 1 << 20
 """Bytes behind the bus; nothing answers above."""
 _ABOVE_B = 2
@@ -73,7 +71,7 @@ class UnlawfulProgram:
         Cycles after which the host stops it.
     """
 
-    words: list[Word | int]
+    words: Sequence[Word | int]
     fault: Fault
     unit: int
     index: int | None = None
@@ -102,7 +100,7 @@ def unlawful_programs(config: CoreConfig, seed: int) -> list[UnlawfulProgram]:
     return [program for part in parts for program in part(config, rng)]
 
 
-def _faulty(words: list[Word | int], fault: Fault, unit: int) -> UnlawfulProgram:
+def _faulty(words: Sequence[Word | int], fault: Fault, unit: int) -> UnlawfulProgram:
     """The last word is to blame."""
     return UnlawfulProgram([*words, End()], fault, unit, len(words) - 1)
 
@@ -114,28 +112,24 @@ def _fields(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulPr
             word = draw_word(rng, kind, config, **{name: value})
             yield _faulty([Loops(positions=1, channels=1), word], Fault.FIELD, kind.unit)
     for stream in Stream:
-        if stream is Stream.INDEX:
-            continue
-        bits = (
-            config.results_address_bits if stream in WORD_STREAMS else config.scratchpad_address_bits
-        )
-        for bit in range(bits, Stride.layout["base"].width):
+        for bit in range(base_bits(stream, config), Stride.layout["base"].width):
             word = draw_word(rng, Stride, config, stream=stream)
             yield _faulty([replace(word, base=word.base | 1 << bit)], Fault.FIELD, Unit.VECTOR)
             # What it has left does not hinder a pass that goes nowhere.
             passes = [Loops(positions=1, channels=1), Pass(operand=Operand.NONE), End()]
-            yield UnlawfulProgram(list(passes), Fault.NONE, 0)
+            yield UnlawfulProgram(passes, Fault.NONE, 0)
 
 
 def _combinations(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulProgram]:
     """Fields that do not go together."""
     loops = Loops(positions=2, channels=1)
-    for fields in (
+    together: list[dict[str, int]] = [
         {"mask_in": 1, "mask_out": 1},
-        *({"operand": o, "addend": Addend.Y_X} for o in Operand if o > Operand.RESULTS),
-    ):
+        *({"operand": int(o), "addend": int(Addend.Y_X)} for o in Operand if o > Operand.RESULTS),
+    ]
+    for fields in together:
         yield _faulty([loops, draw_word(rng, Pass, config, **fields)], Fault.FIELD, Unit.VECTOR)
-    for kind in _SET_UP:
+    for kind in SET_UP:
         word = replace(draw_word(rng, kind, config), signal=int(rng.integers(1, 1 << SEMAPHORES)))
         yield _faulty([word], Fault.FIELD, kind.unit)
 
@@ -193,7 +187,7 @@ def _transfers(config: CoreConfig, rng: np.random.Generator) -> Iterator[Unlawfu
 def _streams(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulProgram]:
     """Passes and losses whose strides leave a memory, upwards and downwards."""
     lanes = config.columns
-    uses = {
+    uses: dict[Stream, dict[str, int]] = {
         Stream.X: {"operand": Operand.X},
         Stream.Y: {"addend": Addend.Y},
         Stream.OUTPUT: {"output": Output.BYTES},
@@ -206,10 +200,7 @@ def _streams(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulP
         "block": Loops(positions=1, channels=2 * lanes),
     }
     for stream, use in uses.items():
-        bits = (
-            config.results_address_bits if stream in WORD_STREAMS else config.scratchpad_address_bits
-        )
-        for bit in range(bits, Stride.layout["row"].width - 1):
+        for bit in range(base_bits(stream, config), Stride.layout["row"].width - 1):
             for sign in (1, -1):
                 name = list(counts)[int(rng.integers(3))]
                 far = sign * ((1 << bit) + int(rng.integers(0, 1 << bit)))
@@ -221,12 +212,12 @@ def _streams(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulP
                     words.append(Loss(classes=2 * lanes, label=0, exponent=0))
                 else:
                     words.append(Pass(**use))
-                yield _faulty(list(words), Fault.ADDRESS, Unit.VECTOR)
+                yield _faulty(words, Fault.ADDRESS, Unit.VECTOR)
     end = (1 << config.scratchpad_address_bits) - 1
     for use in ({"mask_in": 1}, {"mask_out": 1, "rectify": Rectify.LAST}):
         words = [Loops(positions=60, channels=1), Stride(stream=Stream.MASK, base=end - lanes),
                  Pass(**use)]  # fmt: skip
-        yield _faulty(list(words), Fault.ADDRESS, Unit.VECTOR)
+        yield _faulty(words, Fault.ADDRESS, Unit.VECTOR)
 
 
 def _scalars(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulProgram]:
@@ -315,12 +306,14 @@ def _places(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulPr
     """Programs where no memory is, and programs that say they are longer than they are."""
     words = REGISTERS["program_words"].fields["words"].width
     for bit in range(_MEMORY.bit_length(), BUS_ADDRESS_BITS):
-        place = ((1 << bit) + int(rng.integers(0, 1 << bit))) // PROGRAM_ALIGNMENT * PROGRAM_ALIGNMENT
+        place = (1 << bit) + int(rng.integers(0, 1 << bit))
+        place -= place % PROGRAM_ALIGNMENT
         length = int(rng.integers(1, 1 << int(rng.integers(1, words + 1))))
         yield UnlawfulProgram([], Fault.BUS, Unit.CONTROL, 0, place=place, length=length)
     far: list[Word | int] = [
         Loops(positions=1, channels=1), BStrides(row=0),
-        Load(outside=0, scratchpad=0, bytes=config.line_bytes), Fence(), HEADER["op"].insert("op", 9),
+        Load(outside=0, scratchpad=0, bytes=config.line_bytes), Fence(),
+        HEADER["op"].insert("op", 9),
     ]  # fmt: skip
     for ahead in (1100, 700, 300):
         yield _faulty([*[Nop()] * ahead, *far], Fault.UNIT, Unit.CONTROL)
@@ -339,16 +332,16 @@ def _semaphores(config: CoreConfig, rng: np.random.Generator) -> Iterator[Unlawf
     dma = Load(outside=0, scratchpad=0, bytes=config.line_bytes)
     for k in range(SEMAPHORES):
         words = [*full, *[Nop(signal=1 << k)] * 2, End()]
-        yield UnlawfulProgram(list(words), Fault.SEMAPHORE, Unit.CONTROL)
+        yield UnlawfulProgram(words, Fault.SEMAPHORE, Unit.CONTROL)
         for waiting in (
             dma, Nop(), Loops(positions=1, channels=1), BStrides(row=1),
         ):  # fmt: skip
-            words = [Nop(signal=255 & ~(1 << k)), replace(waiting, wait=255), End()]
-            yield UnlawfulProgram(list(words), Fault.DEADLOCK, Unit.CONTROL)
+            stuck = [Nop(signal=255 & ~(1 << k)), replace(waiting, wait=255), End()]
+            yield UnlawfulProgram(stuck, Fault.DEADLOCK, Unit.CONTROL)
     # Four signals at once, of which the last is one too many.
     pass_ = Pass(operand=Operand.NONE, signal=255)
-    words = [*full, Loops(positions=1, channels=1), pass_, replace(dma, signal=255), End()]
-    yield UnlawfulProgram(list(words), Fault.SEMAPHORE, Unit.CONTROL)
+    last = [Loops(positions=1, channels=1), pass_, replace(dma, signal=255), End()]
+    yield UnlawfulProgram([*full, *last], Fault.SEMAPHORE, Unit.CONTROL)
 
 
 def _stopped(config: CoreConfig, rng: np.random.Generator) -> Iterator[UnlawfulProgram]:

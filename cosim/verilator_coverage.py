@@ -66,14 +66,14 @@ def read_points(files: Iterable[Path]) -> "Counter[LinePoint | TogglePoint]":
 
     Raises CheckError for a file that is not as Verilator writes it.
     """
-    counts: Counter[str] = Counter()
+    texts: Counter[str] = Counter()
     for file in files:
         for line in file.read_text().splitlines():
             if line.startswith("C "):
-                point, _, count = line.rpartition(" ")
-                counts[point] += int(count)
+                text, _, times = line.rpartition(" ")
+                texts[text] += int(times)
     result: Counter[LinePoint | TogglePoint] = Counter()
-    for text, count in counts.items():
+    for text, count in texts.items():
         result[_point(text)] += count
     _part(result)
     return result
