@@ -94,24 +94,27 @@ def _lines(
 ) -> tuple[Tally, list[str], list[str]]:
     counts = {point: count for point, count in points.items() if isinstance(point, LinePoint)}
     missed = [point for point, count in sorted(counts.items()) if not count]
-    used = {
-        point: waiver
-        for point in missed
+    hidden = {
+        waiver: {
+            point
+            for point in missed
+            if waiver.module == point.module and waiver.code in text[point.line - 1]
+        }
         for waiver in waivers.lines
-        if waiver.module == point.module and waiver.code in text[point.line - 1]
     }
+    waived = set().union(*hidden.values())
     left = [
         f"{point.module}, line {point.line} ({point.what}): {text[point.line - 1].strip()}"
         for point in missed
-        if point not in used
+        if point not in waived
     ]
     wrong = [
         f"no line that was missed has the waived {waiver.code!r} of {waiver.module}"
-        for waiver in waivers.lines
-        if waiver not in used.values()
+        for waiver, points_of in hidden.items()
+        if not points_of
     ]
-    counted = len(counts) - len(used)
-    return Tally(counted, counted - len(left), 0, len(used)), left, wrong
+    counted = len(counts) - len(waived)
+    return Tally(counted, counted - len(left), 0, len(waived)), left, wrong
 
 
 def _toggles(

@@ -88,8 +88,8 @@ def _checked(where: str, table: Any, allowed: set[str], needed: Mapping[str, typ
 
 def _names(where: str, table: Mapping[str, Any], key: str) -> list[str]:
     """One text or several."""
-    names = table.get(key)
-    names = [names] if isinstance(names, str) else names
+    said = table.get(key)
+    names: Any = [said] if isinstance(said, str) else said
     if not _list_of(names, str) or not all(names):
         raise InputError(f"{where}: {key} must be a text or a list of such, not {names!r}")
     return list(names)
