@@ -44,8 +44,9 @@ def co_simulated(found: Regression) -> Numbers:
         groups[_what(settings), settings["sim"]].append(result)
     rows = []
     for (what, simulator), results in groups.items():
-        # A random case's number is its seed; a program with a fault has the fault's.
-        seeds = {r["settings"].get("random", r["settings"].get("seed")) for r in results}
+        # The number of what is random is its seed; a program with a fault has the fault's.
+        keys = ("random", "programs", "unlawful", "seed")
+        seeds = {r["settings"].get(key) for r in results for key in keys} - {None}
         # A program that must fault is compared by its outcome, a step by tensors and elements.
         sums = {
             key: sum(result.get(key, 0) for result in results)
@@ -55,7 +56,7 @@ def co_simulated(found: Regression) -> Numbers:
             {
                 "what": what, "simulator": simulator, "runs": len(results),
                 "passed": sum(result["passed"] for result in results), **sums,
-                "seeds": ranges(seed for seed in seeds if seed is not None),
+                "seeds": ranges(seeds),
             }
         )  # fmt: skip
     return {
@@ -72,9 +73,11 @@ def co_simulated(found: Regression) -> Numbers:
 
 
 def _what(settings: Numbers) -> str:
-    if "random" in settings:
-        return "random networks and cores"
-    return "programs with a fault" if "fault" in settings else "chosen steps"
+    kinds = {
+        "random": "random networks and cores", "programs": "random programs",
+        "unlawful": "unlawful programs", "fault": "programs with a fault",
+    }  # fmt: skip
+    return next((what for key, what in kinds.items() if key in settings), "chosen steps")
 
 
 def ranges(numbers: Iterable[int]) -> str:

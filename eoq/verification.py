@@ -73,7 +73,7 @@ def _status(record: Record | None) -> Table:
     rows = [
         ("whole training steps", "bit for bit and cycle for cycle, both simulators", _steps(),
          "eoq validate --group rtl"),
-        ("random networks and cores, chosen steps, programs with a fault",
+        ("random networks and cores, chosen steps, random and faulty programs",
          "the same; functional bins that have to be hit", _runs(said),
          "eoq cosim --list tests/cosim/lists/full.toml -o DIR"),
         ("every unit", "random with corners, against golden, at several parameters", _units(said),

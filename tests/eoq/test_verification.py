@@ -68,7 +68,7 @@ def test_outcomes_hits_and_proofs_are_shown(folder: Path) -> None:
     assert "the present ones" in section.text[1]
     assert "the command, 2026-01-02" in section.text[1]
     shown = outcomes(section)
-    assert shown["random networks and cores, chosen steps, programs with a fault"] == (
+    assert shown["random networks and cores, chosen steps, random and faulty programs"] == (
         f"1,201 of 1,201 runs passed, {len(BINS)} of {len(BINS)} bins hit"
     )
     assert shown["every unit"] == "400 of 400 tests passed"
@@ -87,7 +87,7 @@ def test_outcomes_hits_and_proofs_are_shown(folder: Path) -> None:
 def test_what_failed_is_shown(folder: Path) -> None:
     section = recorded(folder, sources=sources_key(), passed=False)
     shown = outcomes(section)
-    assert shown["random networks and cores, chosen steps, programs with a fault"] == (
+    assert shown["random networks and cores, chosen steps, random and faulty programs"] == (
         f"1,200 of 1,201 runs passed, {len(BINS) - 1} of {len(BINS)} bins hit"
     )
     assert shown["every unit"] == "399 of 400 tests passed"
