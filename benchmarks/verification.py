@@ -1,11 +1,12 @@
 """Run what verifies the hardware, and print what came of it as one JSON object.
 
     python benchmarks/verification.py           # what is done already, of the same sources, is kept
-    python benchmarks/verification.py -o DIR    # the same with the folder of `eoq cosim --list`
+    python benchmarks/verification.py -o DIR    # the same in folders of `eoq cosim --list`
 
-The full suite's list of co-simulations, then every test of the units, the proofs among them. With
-an empty cache it takes 17 minutes on two busy cores. For the reports, `python benchmarks/records.py
-verification` keeps the object. Exit status 1 when anything failed or was skipped.
+The full suite's lists of co-simulations, for functional bins and for lines and toggles, then every
+test of the units, the proofs among them. With an empty cache it takes 20 minutes on two busy cores.
+For the reports, `python benchmarks/records.py verification` keeps the object. Exit status 1 when
+anything failed or was skipped.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from cosim.sources import sources_key
 from rtl.cache import cache_folder
 
 ROOT = Path(__file__).parents[1]
-LIST = "tests/cosim/lists/full.toml"
+LISTS = "tests/cosim/lists"
 UNITS = "tests/rtl"
 CLAIMS = ("holds", "is refuted")
 """Properties of a test that is a proof (`tests.rtl.formal`)."""
@@ -36,17 +38,15 @@ CLAIMS = ("holds", "is refuted")
 Numbers = dict[str, Any]
 
 
-def co_simulated(found: Regression) -> Numbers:
-    """Sum a list's results up by what was run and on which simulator."""
+def co_simulated(name: str, found: Regression) -> Numbers:
+    """Sum the results of the list NAME.toml up by what was run and on which simulator."""
     groups = defaultdict(list)
     for result in found.results:
         settings = result["settings"]
         groups[_what(settings), settings["sim"]].append(result)
     rows = []
     for (what, simulator), results in groups.items():
-        # The number of what is random is its seed; a program with a fault has the fault's.
-        keys = ("random", "programs", "unlawful", "seed")
-        seeds = {r["settings"].get(key) for r in results for key in keys} - {None}
+        seeds = {_seed(result["settings"]) for result in results}
         # A program that must fault is compared by its outcome, a step by tensors and elements.
         sums = {
             key: sum(result.get(key, 0) for result in results)
@@ -56,28 +56,45 @@ def co_simulated(found: Regression) -> Numbers:
             {
                 "what": what, "simulator": simulator, "runs": len(results),
                 "passed": sum(result["passed"] for result in results), **sums,
-                "seeds": ranges(seeds),
+                "seeds": ranges(seed for seed in seeds if seed is not None),
             }
         )  # fmt: skip
     return {
-        "command": f"eoq cosim --list {LIST} -o DIR",
+        "command": f"eoq cosim --list {LISTS}/{name}.toml -o DIR",
         "passed": found.passed,
         "runs": rows,
         "failed": {
             result["name"]: result.get("error") or result["first_mismatch"]
             for result in found.results
             if not result["passed"]
-        },
-        "bins": {name: found.hits[name] for name in BINS},
+        }
+        | {check: wrong for check, wrong in found.checks.items() if wrong},
+        "bins": {hit: found.hits[hit] for hit in BINS},
+        "coverage": [
+            {"core": core.core, "what": what, "covered": tally.percentage} | asdict(tally)
+            for core in found.coverage
+            for what, tally in (("lines", core.lines), ("toggles", core.toggles))
+        ],
     }
 
 
+_CASES = {
+    "random": "random networks and cores",
+    "programs": "random programs",
+    "unlawful": "unlawful programs",
+    "fault": "programs with a fault",
+}
+"""Key of a run that is no step of a chosen network -> what it is."""
+
+
 def _what(settings: Numbers) -> str:
-    kinds = {
-        "random": "random networks and cores", "programs": "random programs",
-        "unlawful": "unlawful programs", "fault": "programs with a fault",
-    }  # fmt: skip
-    return next((what for key, what in kinds.items() if key in settings), "chosen steps")
+    return next((what for key, what in _CASES.items() if key in settings), "chosen steps")
+
+
+def _seed(settings: Numbers) -> int | None:
+    """Return the number of a case, which is its seed; a program with a fault has the fault's."""
+    numbers = (settings.get(key) for key in ("random", "programs", "unlawful", "seed"))
+    return next((number for number in numbers if number is not None), None)
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -144,7 +161,13 @@ def main() -> int:
         print(line, file=sys.stderr)
 
     sources = sources_key()
-    simulated = run_list(read_list(ROOT / LIST), asked.output, workers=asked.workers, tell=tell)
+    simulated = {
+        name: run_list(
+            read_list(ROOT / LISTS / f"{name}.toml"), asked.output / name, workers=asked.workers,
+            tell=tell,
+        )
+        for name in ("full", "coverage")
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "units.xml"
         subprocess.run(
@@ -156,10 +179,15 @@ def main() -> int:
     if sources_key() != sources:
         sys.exit("the sources have changed meanwhile: what was run is of both, run it again")
     found = {
-        "sources": sources, "list": co_simulated(simulated), "units": units, "proofs": proofs
-    }  # fmt: skip
+        "sources": sources,
+        "list": co_simulated("full", simulated["full"]),
+        "coverage": co_simulated("coverage", simulated["coverage"]),
+        "units": units,
+        "proofs": proofs,
+    }
     print(json.dumps(found, indent=1))
-    return int(not simulated.passed or units["passed"] < units["tests"])
+    passed = all(one.passed for one in simulated.values())
+    return int(not passed or units["passed"] < units["tests"])
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def verification_section(own: Sequence[Section] = ()) -> Section:
     record = load_record("verification")
     parts = [*own]
     if record:
-        parts += [_listed(record), _proofs(record)]
+        parts += [_listed(record), *_covered(record), _proofs(record)]
     validation, training = load_record("validation"), load_record("training")
     if validation:
         parts.append(_simulated(validation))
@@ -76,6 +76,9 @@ def _status(record: Record | None) -> Table:
         ("random networks and cores, chosen steps, random and faulty programs",
          "the same; functional bins that have to be hit", _runs(said),
          "eoq cosim --list tests/cosim/lists/full.toml -o DIR"),
+        ("lines and toggles of a core", "counted by Verilator over random programs that are "
+         "checked; what is constant, or waived with a reason, does not count", _coverage(said),
+         "eoq cosim --list tests/cosim/lists/coverage.toml -o DIR"),
         ("every unit", "random with corners, against golden, at several parameters", _units(said),
          "pytest tests/rtl"),
         *((what, how, _proved(said, file), f"pytest {file}")
@@ -106,6 +109,15 @@ def _runs(said: Mapping[str, Any] | None) -> str:
     runs, bins = said["list"]["runs"], said["list"]["bins"]
     passed = _of(sum(r["passed"] for r in runs), sum(r["runs"] for r in runs), "runs passed")
     return f"{passed}, {_of(sum(bins.get(name, 0) > 0 for name in BINS), len(BINS), 'bins hit')}"
+
+
+def _coverage(said: Mapping[str, Any] | None) -> str:
+    if said is None or "coverage" not in said:
+        return _UNKNOWN
+    return ", ".join(
+        f"{row['covered']:.1f} % of {row['points']:,} {row['what']}"
+        for row in said["coverage"]["coverage"]
+    )
 
 
 def _units(said: Mapping[str, Any] | None) -> str:
@@ -156,17 +168,17 @@ def _listed(record: Record) -> Section:
     """The list that the full suite runs."""
     said = record.result["list"]
     frame = pd.DataFrame(said["runs"])
-    frame["seeds"] = frame.pop("seeds").replace("", "the fault's")
-    totals = frame.sum(numeric_only=True)
-    failed = [f"FAILED: {name}: {why}" for name, why in said["failed"].items()]
+    frame.insert(2, "seeds", frame.pop("seeds").replace("", "the fault's"))
+    # Programs that train nothing are checked too, but not against golden.
+    totals = frame[frame["steps"] > 0].sum(numeric_only=True)
     return Section(
         key="listed",
         title="Co-simulated runs",
         text=[
-            f"{totals['steps']:,} training steps and {totals['instructions']:,} words on cores of "
-            f"every shape; {totals['elements']:,} numbers compared with golden's, "
+            f"{totals['steps']:,} training steps on cores of many shapes: {totals['elements']:,} "
+            f"numbers compared with golden's, {totals['instructions']:,} words and "
             f"{totals['cycles_rtl']:,} cycles with the model's.",
-            *failed,
+            *_failed(said),
         ],
         tables=[
             Table(
@@ -182,6 +194,40 @@ def _listed(record: Record) -> Section:
             )
         ],
     )  # fmt: skip
+
+
+def _covered(record: Record) -> list[Section]:
+    """Lines and toggles, where they are in the record."""
+    said = record.result.get("coverage")
+    if said is None:
+        return []
+    return [
+        Section(
+            key="covered",
+            title="Lines and toggles",
+            text=[
+                "Blocks and choices of the Verilog, and each bit of each signal, up and down.",
+                *_failed(said),
+            ],
+            tables=[
+                Table(
+                    key="covered",
+                    title="What the runs of the coverage list met",
+                    frame=pd.DataFrame(said["coverage"]),
+                    caption=f"{said['command']}; {record.source}. Constant: cannot change by "
+                    "construction. Waived: with a reason in waivers.toml beside the list. Neither "
+                    "is among the points.",
+                    units={"covered": "%", "points": "", "hit": "", "constant": "", "waived": ""},
+                    exact=None,
+                )
+            ],
+        )
+    ]
+
+
+def _failed(said: Mapping[str, Any]) -> list[str]:
+    """Name the runs of a list that failed, and what else it required."""
+    return [f"FAILED: {name}: {why}" for name, why in said["failed"].items()]
 
 
 def _proofs(record: Record) -> Section:

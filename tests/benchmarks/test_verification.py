@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from benchmarks.verification import co_simulated, in_words, ranges, unit_outcomes
+from cosim.core_coverage import CoreCoverage, Tally
 from cosim.functional_bins import BINS
-from cosim.regression import run_list
+from cosim.regression import Regression, run_list
 from cosim.regression_list import read_list
 
 LIST = """
@@ -47,7 +49,8 @@ def test_numbers_of_a_list(tmp_path: Path) -> None:
     path = tmp_path / "list.toml"
     path.write_text(LIST)
     found = run_list(read_list(path), tmp_path / "results", workers=1)
-    said = co_simulated(found)
+    said = co_simulated("full", found)
+    assert said["command"] == "eoq cosim --list tests/cosim/lists/full.toml -o DIR"
     steps, faults = said["runs"]
     assert (steps["what"], steps["simulator"], steps["seeds"]) == (
         "chosen steps",
@@ -65,6 +68,21 @@ def test_numbers_of_a_list(tmp_path: Path) -> None:
     assert list(said["bins"]) == list(BINS)
     assert said["bins"]["fault OP"] == 1
     assert said["bins"]["program after an abort"] == 0
+
+
+def test_what_a_list_requires_of_coverage_is_kept() -> None:
+    lines, toggles = Tally(4, 3, 1, 0), Tally(10, 10, 0, 2)
+    core = CoreCoverage("3x2", lines, toggles, ["a line"], [])
+    found = Regression([], Counter(), [], [core], {"line coverage": "75.00 %", "waivers": None})
+    said = co_simulated("coverage", found)
+    assert said["failed"] == {"line coverage": "75.00 %"}
+    assert not said["passed"]
+    assert said["coverage"] == [
+        {"core": "3x2", "what": "lines", "covered": 75.0, "points": 4, "hit": 3, "constant": 1,
+         "waived": 0},
+        {"core": "3x2", "what": "toggles", "covered": 100.0, "points": 10, "hit": 10,
+         "constant": 0, "waived": 2},
+    ]  # fmt: skip
 
 
 def test_proofs_are_found_among_tests(tmp_path: Path) -> None:

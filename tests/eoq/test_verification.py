@@ -32,6 +32,16 @@ def result(sources: str, *, passed: bool = True) -> dict[str, Any]:
             "failed": {} if passed else {"a-run": "word 7 differs"},
             "bins": dict.fromkeys(BINS, 3) | ({} if passed else {"fault OP": 0}),
         },
+        "coverage": {
+            "command": "eoq cosim --list covers", "passed": passed,
+            "failed": {} if passed else {"line coverage of 3x2": "12 %, 95 % required"},
+            "coverage": [
+                {"core": "3x2", "what": "lines", "covered": 97.5, "points": 2000, "hit": 1950,
+                 "constant": 7, "waived": 0},
+                {"core": "3x2", "what": "toggles", "covered": 96.0, "points": 50, "hit": 48,
+                 "constant": 9, "waived": 3},
+            ],
+        },
         "units": {"command": "pytest tests/rtl", "tests": 400, "passed": 400 - (not passed)},
         "proofs": [
             {"file": sums, "claim": "holds", "outcome": "passed", **proof},
@@ -71,14 +81,17 @@ def test_outcomes_hits_and_proofs_are_shown(folder: Path) -> None:
     assert shown["random networks and cores, chosen steps, random and faulty programs"] == (
         f"1,201 of 1,201 runs passed, {len(BINS)} of {len(BINS)} bins hit"
     )
+    assert shown["lines and toggles of a core"] == "97.5 % of 2,000 lines, 96.0 % of 50 toggles"
     assert shown["every unit"] == "400 of 400 tests passed"
     assert shown["sums"] == "1 of 1 proofs hold, 1 of 1 mutants are refuted"
     assert shown["streams and buses"] == "1 of 1 proofs hold, 0 of 0 mutants are refuted"
     # Other records than that of verification.
     assert shown["whole training steps"] == shown["gates"] == "not recorded"
     assert list(section.tables[1].frame["hits"]) == [3] * len(BINS)
-    listed, proofs = section.parts
-    assert "1,500 training steps and 82 words" in listed.text[0]
+    listed, covered, proofs = section.parts
+    assert list(covered.tables[0].frame["hit"]) == [1950, 48]
+    assert listed.text[0].startswith("1,500 training steps on ")
+    assert "12,345 numbers compared with golden's, 77 words and 88 cycles" in listed.text[0]
     assert list(listed.tables[0].frame["seeds"]) == ["0-3", "the fault's"]
     assert list(proofs.tables[0].frame["outcome"]) == ["PASS"] * 3
     assert list(proofs.tables[0].frame["file"]) == ["sums", "sums", "streams and buses"]
@@ -92,9 +105,20 @@ def test_what_failed_is_shown(folder: Path) -> None:
     )
     assert shown["every unit"] == "399 of 400 tests passed"
     assert shown["streams and buses"].startswith("0 of 1 proofs hold")
-    listed, proofs = section.parts
+    listed, covered, proofs = section.parts
+    assert covered.text[1] == "FAILED: line coverage of 3x2: 12 %, 95 % required"
     assert listed.text[1] == "FAILED: a-run: word 7 differs"
     assert list(proofs.tables[0].frame["outcome"]) == ["PASS", "PASS", "FAIL"]
+
+
+def test_a_record_without_coverage_is_shown_without_it(folder: Path) -> None:
+    said = result(sources_key())
+    del said["coverage"]
+    record = {"command": "the command", "date": "2026-01-02", "versions": {}, "result": said}
+    (folder / "verification.json").write_text(json.dumps(record))
+    section = verification_section()
+    assert outcomes(section)["lines and toggles of a core"] == "not recorded"
+    assert [part.key for part in section.parts] == ["listed", "proofs"]
 
 
 def test_sources_that_have_changed_since_are_said_so(folder: Path) -> None:

@@ -39,20 +39,24 @@ def cycles_behind(cycles: int, skipped: int) -> Reach:
     """From reset on, in `cycles` cycles behind the first `skipped` ones: all there is of a pipeline
     that holds nothing longer."""
     last = skipped + cycles
-    text = f"{last} cycle{'s' * (last > 1)}, the pipeline holds nothing longer"
+    text = f"{_cycles(last)}, the pipeline holds nothing longer"
     return Reach(text, f"-seq {last} -prove-skip {skipped}")
 
 
 def always(depth: int) -> Reach:
     """From reset on: by induction over at most `depth` cycles."""
-    return Reach(f"for ever, by induction over at most {depth} cycles",
-                 f"-tempinduct -maxsteps {depth}")  # fmt: skip
+    text = f"for ever, by induction over at most {_cycles(depth)}"
+    return Reach(text, f"-tempinduct -maxsteps {depth}")
 
 
 def from_reset(cycles: int) -> Reach:
     """From reset on, for so many cycles and without another reset."""
-    return Reach(f"the first {cycles} cycles from reset",
-                 f"-tempinduct-baseonly -maxsteps {cycles} -set rst 0")  # fmt: skip
+    text = f"the first {_cycles(cycles)} from reset"
+    return Reach(text, f"-tempinduct-baseonly -maxsteps {cycles} -set rst 0")
+
+
+def _cycles(number: int) -> str:
+    return f"{number} cycle{'s' * (number > 1)}"
 
 
 class Prover:
