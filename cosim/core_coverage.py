@@ -12,6 +12,7 @@ from pathlib import Path
 from cosim.constant_bits import Bits, constant_bits, netlist
 from cosim.coverage_waivers import Waivers
 from cosim.verilator_coverage import LinePoint, TogglePoint, read_points
+from golden.errors import CheckError
 from rtl.config import CoreConfig
 
 __all__ = ["CoreCoverage", "Tally", "core_coverage"]
@@ -71,7 +72,7 @@ def core_coverage(config: CoreConfig, files: Sequence[Path], waivers: Waivers) -
     InputError
         If a waived signal does not exist, or Yosys is missing.
     CheckError
-        If a file is not as Verilator writes it.
+        If a file is not as Verilator writes it, or is of another core.
     """
     # Slow to load, and not needed where nobody asks for coverage.
     from cosim.observed_core import ObservedCore
@@ -131,6 +132,8 @@ def _toggles(
         place = module, signal
         if bit in constant.get(place, ()):
             fixed += len(counts)
+            if all(counts):
+                raise CheckError(f"{module} {signal}[{bit}] toggles, but cannot by construction")
         elif bit in kept.get(place, ()):
             waived += len(counts)
             # To its value and no further, as from the 0 that everything begins with, is none.
