@@ -156,6 +156,23 @@ def test_chosen_convolutions(geometry: Geometry) -> None:
     Case(core(4, 4), geometry, 5).check(1, apart=False)
 
 
+def unsigned_product(
+    config: CoreConfig, geometry: Geometry, a: NDArray, w: NDArray
+) -> tuple[bytes, list[Word]]:
+    """Scratchpad and words for a @ w, bytes of a (positions, rows) being 0 to 255."""
+    pitch = geometry.row_pitch(config)
+    memory = bytearray(512 + len(w) * pitch)
+    memory[: a.size] = a.astype(np.uint8).tobytes()
+    for row, values in enumerate(w.astype(np.int8)):
+        at = 512 + row * pitch
+        memory[at : at + len(values)] = values.tobytes()
+    words = [
+        replace(word, unsigned=1) if isinstance(word, ALoops) else word
+        for word in forward(geometry, config, a=0, b=512, z=0)
+    ]
+    return bytes(memory), words
+
+
 @pytest.mark.parametrize("rows", [1, 4])
 def test_unsigned_activations(rows: int) -> None:
     """Bytes of A up to 255, with an operand of nine bits."""
@@ -164,16 +181,8 @@ def test_unsigned_activations(rows: int) -> None:
     rng = np.random.default_rng(rows)
     a = rng.choice([0, 1, 127, 128, 255], (7, rows))
     w = rng.integers(-128, 128, (rows, 3))
-    pitch = geometry.row_pitch(config)
-    memory = bytearray(512 + rows * pitch)
-    memory[: a.size] = a.astype(np.uint8).tobytes()
-    for row in range(rows):
-        memory[512 + row * pitch : 515 + row * pitch] = w[row].astype(np.int8).tobytes()
-    words = [
-        replace(word, unsigned=1) if isinstance(word, ALoops) else word
-        for word in forward(geometry, config, a=0, b=512, z=0)
-    ]
-    outcome = run(config, bytes(memory), words, read=range(7))
+    memory, words = unsigned_product(config, geometry, a, w)
+    outcome = run(config, memory, words, read=range(7))
     np.testing.assert_array_equal(outcome.results, a @ w)
 
 
@@ -184,15 +193,7 @@ def test_set_up_words_do_not_touch_the_product_before() -> None:
     rng = np.random.default_rng(3)
     a = rng.integers(128, 256, (7, 2))
     w = rng.integers(-128, 128, (2, 3))
-    pitch = geometry.row_pitch(config)
-    memory = bytearray(512 + 2 * pitch)
-    memory[: a.size] = a.astype(np.uint8).tobytes()
-    for row in range(2):
-        memory[512 + row * pitch : 515 + row * pitch] = w[row].astype(np.int8).tobytes()
-    first = [
-        replace(word, unsigned=1) if isinstance(word, ALoops) else word
-        for word in forward(geometry, config, a=0, b=512, z=0)
-    ]
+    memory, first = unsigned_product(config, geometry, a, w)
     signed = next(word for word in first if isinstance(word, ALoops))
     window = next(word for word in first if isinstance(word, Window))
     loops = next(word for word in first if isinstance(word, BLoops))
@@ -206,7 +207,7 @@ def test_set_up_words_do_not_touch_the_product_before() -> None:
         AStrides(x=1, y=1, n=1, t1=1, t2=1),
         Results(z_x=2, z_y=1, z_j=1),
     ):
-        outcome = run(config, bytes(memory), [*first, other, multiply], read=range(7))
+        outcome = run(config, memory, [*first, other, multiply], read=range(7))
         np.testing.assert_array_equal(outcome.results, a @ w, err_msg=repr(other))
 
 
