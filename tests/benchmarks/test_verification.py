@@ -5,6 +5,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from benchmarks.verification import co_simulated, in_words, ranges, unit_outcomes
 from cosim.core_coverage import CoreCoverage, Tally
 from cosim.functional_bins import BINS
@@ -45,6 +47,7 @@ def test_left_out():
 """
 
 
+@pytest.mark.slow
 def test_numbers_of_a_list(tmp_path: Path) -> None:
     path = tmp_path / "list.toml"
     path.write_text(LIST)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from cosim.cocotb_build import build_for_cocotb, run_in_cocotb
-from cosim.core_build import SIMULATORS
 from cosim.core_fit import fit_core
 from cosim.core_run import program_bytes
 from cosim.machine import Machine
@@ -88,8 +87,15 @@ def write_job(folder: Path, seed: int) -> None:
     (folder / "job.json").write_text(json.dumps(programs | {"seed": seed}))
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-@pytest.mark.parametrize("seed", [1, 3])
+@pytest.mark.parametrize(
+    ("simulator", "seed"),
+    [
+        ("verilator", 1),
+        pytest.param("verilator", 3, marks=pytest.mark.slow),
+        pytest.param("icarus", 1, marks=pytest.mark.slow),
+        pytest.param("icarus", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_the_core_over_axi(simulator: str, seed: int, tmp_path: Path) -> None:
     seed = int(os.environ.get("EOQ_SEED") or seed)
     print(f"again with: EOQ_SEED={seed}")

@@ -92,6 +92,7 @@ def test_wrong_rounding_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_model_that_is_wrong_about_cycles_fails_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_model_that_is_wrong_about_cycles_fails_the_run(
     assert re.search(r"word 7 .* taken and complete in cycles", result.mismatch or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -102,6 +102,7 @@ def co_simulate(folder: Path, mutant: Mutant | None) -> tuple[dict, str]:
     return json.loads(done.stdout) if done.stdout else {"passed": False}, done.stderr
 
 
+@pytest.mark.slow
 def test_the_copy_without_a_fault_passes(tmp_path: Path) -> None:
     outcome, said = co_simulate(tmp_path, None)
     assert outcome["passed"], said

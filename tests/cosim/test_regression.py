@@ -139,6 +139,7 @@ def test_a_bad_list_is_one_line(tmp_path: Path, text: str, message: str) -> None
         read_list(write(tmp_path, text))
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     wanted, folder = read_list(write(tmp_path, LIST)), tmp_path / "results"
     said: list[str] = []
@@ -163,6 +164,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         assert count == sum(r["functional_coverage"].get(name, 0) for r in first.results)
 
 
+@pytest.mark.slow
 def test_a_bin_that_is_not_hit_fails_a_list_that_wants_all(tmp_path: Path) -> None:
     text = "every_bin = true\n[[run]]\narray = '2x3'\nsim = 'icarus'\nbatch = 1\n"
     found = run_list(read_list(write(tmp_path, text)), tmp_path / "results", workers=1)
@@ -172,6 +174,7 @@ def test_a_bin_that_is_not_hit_fails_a_list_that_wants_all(tmp_path: Path) -> No
     assert found.missed == [name for name in BINS if not found.hits[name]] == missed(found.hits)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     path, folder = write(tmp_path, LIST), tmp_path / "results"
     arguments = ("--list", path, "-o", folder, "--workers", "1")
@@ -213,7 +216,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("what", "stop"), [("list", signal.SIGINT), ("one", signal.SIGINT), ("one", signal.SIGTERM)]
+    ("what", "stop"),
+    [
+        pytest.param("list", signal.SIGINT, marks=pytest.mark.slow),
+        ("one", signal.SIGINT),
+        ("one", signal.SIGTERM),
+    ],
 )
 def test_ctrl_c_leaves_no_process_and_no_file(
     tmp_path: Path, stop: signal.Signals, what: str, own_cache: Path,
@@ -241,6 +249,7 @@ def test_ctrl_c_leaves_no_process_and_no_file(
     assert what == "one" or not list((tmp_path / "results").iterdir())
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_compiler_too(
     tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def test_parts_of_a_small_core():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [

@@ -194,6 +194,7 @@ def test_memories_may_do_anything_where_their_contract_is_silent(
     assert (got.reshape(codes.shape) == codes).all()
 
 
+@pytest.mark.slow
 def test_a_stop_in_the_middle_leaves_a_core_that_works() -> None:
     config = CoreConfig(rows=2, columns=2, scratchpad_page_bytes=1024, results_page_depth=64)
     program, before, codes = layer(config, np.random.default_rng(8))
@@ -215,6 +216,7 @@ def test_a_stop_in_the_middle_leaves_a_core_that_works() -> None:
     assert (got.reshape(codes.shape) == codes).all()
 
 
+@pytest.mark.slow
 def test_a_reset_in_the_middle_leaves_nothing_behind() -> None:
     config = CoreConfig(rows=2, columns=2, scratchpad_page_bytes=1024, results_page_depth=64)
     program, before, codes = layer(config, np.random.default_rng(9))
