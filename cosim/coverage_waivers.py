@@ -4,7 +4,6 @@ A bit that is waived is taken to keep its value in every run, and then so does a
 only if it does (`cosim.constant_bits`): the reason is given once, at the cause.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from cosim.constant_bits import Held
 from golden.errors import InputError
+from hwmodel.toml_reader import TomlReader
 
 __all__ = ["LineWaiver", "Waivers", "read_waivers"]
 
@@ -44,12 +44,7 @@ _LINES = {"module", "code", "reason"}
 
 def read_waivers(path: Path) -> Waivers:
     """Read `[[toggle]]` and `[[line]]` tables. InputError, one line, for anything wrong."""
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be TOML: {error}") from error
+    content = TomlReader("waivers", str(path)).load(path)
     if unknown := sorted(content.keys() - {"toggle", "line"}):
         raise InputError(f"{path}: tables must be toggle and line, not {unknown[0]!r}")
     found = Waivers({}, {})

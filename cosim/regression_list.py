@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from cosim.coverage_waivers import Waivers, read_waivers
 from golden.errors import InputError
 from hwmodel.program_cycles import BUS_LATENCY
+from hwmodel.toml_reader import TomlReader
 
 __all__ = ["Run", "RunList", "read_list"]
 
@@ -96,12 +96,7 @@ class RunList:
 
 def read_list(path: Path) -> RunList:
     """Read a list. InputError, one line, for anything that is not as it should be."""
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be TOML: {error}") from error
+    content = TomlReader("list", str(path)).load(path)
     unknown = sorted(content.keys() - _KEYS)
     if unknown:
         raise InputError(f"{path}: keys must be {', '.join(sorted(_KEYS))}, not {unknown[0]!r}")

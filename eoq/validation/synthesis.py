@@ -9,7 +9,7 @@ from cosim.calibration import (
     block_area,
     network_energies,
 )
-from cosim.memory_macros import CHECK_MACROS, fit_macros, macro_area
+from cosim.memory_macros import CHECK_MACROS, FIT_MACROS, fit_macros, macro_area
 from eoq.validation.check import Check, skipped
 from golden.errors import InputError
 from hwmodel.technology import load_technology
@@ -50,6 +50,7 @@ def synthesis_checks(tell: Callable[[str], None] = lambda _: None) -> Iterator[C
                 bound=AREA_BOUND,
                 source=f"pyosys {yosys.version()}, {library.name}",
             )
+    fitted = " and ".join(f"{each.words}x{each.width}" for each in FIT_MACROS)
     for macro in CHECK_MACROS:
         yield Check(
             group=GROUP,
@@ -58,7 +59,7 @@ def synthesis_checks(tell: Callable[[str], None] = lambda _: None) -> Iterator[C
             reference=macro.area_um2,
             unit="um2",
             bound=MEMORY_BOUND,
-            source="OpenRAM's macro for SkyWater 130 nm; fitted to 256x32 and 4096x32",
+            source=f"OpenRAM's macro for SkyWater 130 nm; fitted to {fitted}",
         )
     held_out = [
         (part, name, each)

@@ -148,7 +148,7 @@ def test_waivers_are_read(tmp_path: Path) -> None:
         ('code = "default:"', "code = 3", "code must be a text or a list of such, not 3"),
         ("bits", "bit", "keys must be .*, not 'bit'"),
         ("[2, 5]", "[2, 5]\nvalue = 2", "value must be 0 or 1, not 2"),
-        ("[[line]]", "[[line]", "must be TOML"),
+        ("[[line]]", "[[line]", "must be readable TOML"),
     ],
 )
 def test_a_bad_waiver_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -117,14 +117,14 @@ def test_values_may_be_lists_and_numbers_ranges(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[run]\n", "must be TOML"),
+        ("[[run]\n", "must be readable TOML"),
         ("", r"must have at least one \[\[run\]\]"),
         ("bins = 1\n[[run]]\n", "keys must be every_bin, .*, waivers, not 'bins'"),
         ("line_coverage = 101\n[[run]]\n", "line_coverage must be 0 to 100, not 101"),
         ("toggle_coverage = true\n[[run]]\n", "toggle_coverage must be 0 to 100, not True"),
         ("line_coverage = 95\n[[run]]\n", "require a run with coverage"),
         ("waivers = 1\n[[run]]\n", "waivers must be the name of a file, not 1"),
-        ("waivers = 'none.toml'\n[[run]]\n", "none.toml: No such file"),
+        ("waivers = 'none.toml'\n[[run]]\n", "none.toml' must be readable TOML: No such file"),
         ("every_bin = 1\n[[run]]\n", "every_bin must be true or false, not 1"),
         ("[[run]]\nnetwrok = 'mlp'\n", "run 0: keys must be .*, not 'netwrok'"),
         ("[[run]]\n[[run]]\nbatch = '4'\n", "run 1: batch must be int, not '4'"),
