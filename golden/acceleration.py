@@ -5,15 +5,13 @@ products. Both take a second to import, so they are when the work done so far ha
 it; where one is not installed, the specification in NumPy does the same more slowly.
 """
 
-import itertools
+import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +24,8 @@ __all__ = [
     "chosen",
     "chosen_threads",
     "compiled",
-    "in_parallel",
-    "over_channels",
+    "parts",
     "scratch",
-    "shares",
     "specification",
     "threads",
 ]
@@ -45,9 +41,8 @@ _MAX_THREADS = 1024
 _WORTH_COMPILING = 1 << 22
 """Elements of element-wise work that NumPy does in about the second that numba takes to import."""
 
-_WORTH_SPLITTING = 1 << 17
-"""Elements of one operation that make a thread worth it: threads wait for the interpreter between
-operations, which takes longer than work on less."""
+_WORTH_SPLITTING = 1 << 13
+"""Elements of one operation that make another thread worth its few microseconds of waiting."""
 
 _MOST_THREADS = 2
 """Threads used without being asked for; whether more gain was not measured."""
@@ -105,6 +100,7 @@ class _Loops:
             self.missing = True
         else:
             self.module = module
+            _form_team()
 
 
 _loops = _Loops()
@@ -128,75 +124,44 @@ def specification() -> Iterator[None]:
         _loops.off = before
 
 
-class _Threads:
-    count = 1
-    pool: ThreadPoolExecutor | None = None
+class _Team:
+    """Threads asked for, and those that compiled loops have."""
+
+    asked = 1
+    size = 1
+
+
+def _form_team() -> None:
+    if _loops.module is not None:
+        _Team.size = _loops.module.form_team(_Team.asked)
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Split work over `count` threads in this block."""
+    """Let compiled loops split their work over `count` threads in this block."""
     if count < 1:
         raise ValueError(f"threads must be at least 1, not {count!r}")
-    before = _Threads.count, _Threads.pool
-    with ThreadPoolExecutor(max(count - 1, 1), "golden") as pool:
-        _Threads.count, _Threads.pool = count, pool
-        try:
-            yield
-        finally:
-            _Threads.count, _Threads.pool = before
+    before = _Team.asked
+    _Team.asked = count
+    _form_team()
+    try:
+        yield
+    finally:
+        _Team.asked = before
+        _form_team()
 
 
-def shares(samples: int, elements: int) -> list[slice]:
-    """Equal shares of a batch, one a thread: as many as are worth it for operations on so many
-    elements.
-    """
-    count = min(_Threads.count, samples, max(elements // _WORTH_SPLITTING, 1))
-    ends = [samples * number // count for number in range(count + 1)]
-    return [slice(*pair) for pair in itertools.pairwise(ends)]
-
-
-_Result = TypeVar("_Result")
-
-
-def in_parallel(tasks: Sequence[Callable[[], _Result]], count: int) -> list[_Result]:
-    """Results of tasks in their order, run by at most `count` of the threads there are.
-
-    A task may not call this itself.
-    """
-    results: dict[int, _Result] = {}
-    waiting = iter(range(len(tasks)))
-
-    def run() -> None:
-        # Whoever is free takes the next task; `next` on a range is atomic.
-        for number in waiting:
-            results[number] = tasks[number]()
-
-    if _Threads.pool is None:
-        run()
-    else:
-        others = [_Threads.pool.submit(run) for _ in range(min(_Threads.count, count) - 1)]
-        run()
-        for other in others:
-            other.result()
-    return [results[number] for number in range(len(tasks))]
-
-
-def over_channels(
-    loop: Callable[..., object], channels: int, elements: int, *arguments: object
-) -> None:
-    """Run `loop(first, last, *arguments)` over all channels, in parts if that is worth it."""
-    parts = shares(channels, elements)
-    tasks = [partial(loop, share.start, share.stop, *arguments) for share in parts]
-    in_parallel(tasks, len(tasks))
+def parts(pieces: int, elements: int) -> int:
+    """In how many parts an operation on so many elements is done, if it can be cut in `pieces`."""
+    return max(min(_Team.size, pieces, elements // _WORTH_SPLITTING), 1)
 
 
 _local = threading.local()
 
 
-def scratch(shape: tuple[int, int]) -> NDArray[np.int8]:
+def scratch(shape: tuple[int, ...]) -> NDArray[np.int8]:
     """Memory of this thread for 8-bit codes, until it is asked for the next time."""
-    size = shape[0] * shape[1]
+    size = math.prod(shape)
     memory: NDArray[np.int8] | None = getattr(_local, "memory", None)
     if memory is None or memory.size < size:
         memory = _local.memory = np.empty(size, dtype=np.int8)

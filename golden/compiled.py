@@ -4,14 +4,17 @@ Tensors are taken in any order and given back channels last in memory, with thei
 Results have the narrowest type that holds them: int8 for codes, int32 for what is not.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from golden import layout_loops, loops, product_loops
-from golden.acceleration import over_channels
-from golden.deferred import add_scalar, join, mask, quantize, rectify, rows, scale, shaped
+from golden.acceleration import parts, scratch
+from golden.deferred import add_scalar, in_parts, join, mask, quantize, rectify, rows, scale, shaped
 from golden.formats import Integers
 from golden.im2col import Windows
+from golden.jit import form_team
 from golden.randomness import weight_index
 from golden.torch_functions import Functions
 from golden.values import Value
@@ -26,6 +29,7 @@ __all__ = [
     "correlate",
     "dot",
     "flipped",
+    "form_team",
     "gather",
     "join",
     "kernels_last",
@@ -82,7 +86,10 @@ def add_bias(value: Value, bias: Integers, exponent: int, limit: int) -> Value:
     flat = _flat(value.integers)
     out = np.empty(flat.shape, dtype=np.int8 if limit <= 127 else np.int32)
     magnitude = _each(flat)
-    loops.add_channels(flat, bias, (exponent, value.exponent), limit, out, magnitude)
+    in_parts(
+        loops.add_channels, loops.add_channels_by_team, len(flat), flat.size,
+        flat, bias, exponent, value.exponent, limit, out, magnitude,
+    )  # fmt: skip
     return Value(shaped(out, value.shape), value.exponent, value.is_codes, magnitude)
 
 
@@ -119,7 +126,7 @@ def align(codes: Integers, shift: _Wide, key: int) -> Integers:
     """Codes shifted right by sample with stochastic rounding."""
     flat = _flat(codes)
     out = np.empty(flat.shape, dtype=np.int8)
-    loops.align(flat, shift, key, out)
+    in_parts(loops.align, loops.align_by_team, len(flat), flat.size, flat, shift, key, out)
     return shaped(out, codes.shape)
 
 
@@ -127,7 +134,7 @@ def sums(values: Integers) -> _Wide:
     """Sum a sample."""
     flat = rows(values)
     out = _each(flat)
-    loops.sums(flat, out)
+    in_parts(loops.sums, loops.sums_by_team, len(flat), flat.size, flat, out)
     return out
 
 
@@ -135,7 +142,7 @@ def dot(a: Integers, b: Integers) -> _Wide:
     """Sum a sample of products of codes."""
     flat = rows(a)
     out = _each(flat)
-    loops.dot(flat, rows(b), out)
+    in_parts(loops.dot, loops.dot_by_team, len(flat), flat.size, flat, rows(b), out)
     return out
 
 
@@ -192,34 +199,60 @@ def gather(
 
 
 def convolve(
-    functions: Functions, planes: NDArray, windows: Windows, weights: NDArray, part: NDArray,
+    functions: Functions, planes: NDArray, windows: Windows, weights: NDArray, block: int,
     out: NDArray[np.int32],
 ) -> None:  # fmt: skip
     """Windows of planes (samples, height, width, in) times weights (k, n), into (rows, n).
 
-    `part` is (samples, y, x, taps, taps, in): room for the windows of a block of samples.
+    The windows of `block` samples at a time are gathered.
     """
-    source, target, channels = _bytes(planes, part)
+    source, where, room = _room(planes, windows, block)
     transposed = not weights.flags.c_contiguous
-    status = product_loops.convolve(
-        functions, source, (windows.stride, windows.dilation, windows.offset, channels),
-        not windows.is_identity, weights.T if transposed else weights, transposed, len(part),
-        target, out,
-    )  # fmt: skip
+    moves, factors = not windows.is_identity, weights.T if transposed else weights
+    block = room.shape[1]
+    if len(room) == 1:
+        status = product_loops.convolve(
+            0, len(planes), functions, source, where, moves, factors, transposed, block, room[0],
+            out,
+        )  # fmt: skip
+    else:
+        status = product_loops.convolve_by_team(
+            functions, source, where, moves, factors, transposed, block, room, out
+        )
     _check(status)
 
 
 def correlate(
-    functions: Functions, planes: NDArray, windows: Windows, errors: NDArray, part: NDArray,
-    out: NDArray[np.int32],
-) -> None:  # fmt: skip
-    """Errors (rows, n) times windows, summed over the rows, into (n, k); `part` as above."""
-    source, target, channels = _bytes(planes, part)
-    status = product_loops.correlate(
-        functions, source, (windows.stride, windows.dilation, windows.offset, channels),
-        not windows.is_identity, errors, len(part), target, out,
-    )  # fmt: skip
+    functions: Functions, planes: NDArray, windows: Windows, errors: NDArray, block: int
+) -> NDArray[np.int32]:
+    """Errors (rows, n) times windows, summed over the rows: (n, k)."""
+    source, where, room = _room(planes, windows, block)
+    moves, block = not windows.is_identity, room.shape[1]
+    columns = math.prod(windows.kernel) * planes.shape[-1]
+    out = np.empty((len(room), errors.shape[1], columns), dtype=np.int32)
+    if len(room) == 1:
+        status = product_loops.correlate(
+            0, len(planes), functions, source, where, moves, errors, block, room[0], out[0]
+        )
+    else:
+        status = product_loops.correlate_by_team(
+            functions, source, where, moves, errors, block, room, out
+        )
     _check(status)
+    return sum(out[1:], start=out[0])
+
+
+def _room(
+    planes: NDArray, windows: Windows, block: int
+) -> tuple[NDArray, tuple[int, ...], NDArray]:
+    """What `product_loops` reads, where, and room for the windows of a block in each part."""
+    samples, each = len(planes), windows.rows(1) * math.prod(windows.kernel) * planes.shape[-1]
+    count = parts(samples, samples * each)
+    block = min(block, -(-samples // count))
+    room = scratch((count * block, *windows.positions, *windows.kernel, planes.shape[-1]))
+    source, target, channels = _bytes(planes, room)
+    where = (*windows.stride, *windows.dilation, *windows.offset, channels)
+    return source, where, target.reshape(count, block, *target.shape[1:])
 
 
 def _check(status: int) -> None:
@@ -232,9 +265,9 @@ def spread(
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
     """Fill (channels, tall, wide, samples, y, x) from (channels, samples, height, width)."""
-    over_channels(
-        layout_loops.spread, len(taps), taps.size, np.ascontiguousarray(planes), stride, dilation,
-        offset, taps,
+    in_parts(
+        layout_loops.spread, layout_loops.spread_by_team, len(taps), taps.size,
+        np.ascontiguousarray(planes), *stride, *dilation, *offset, taps,
     )  # fmt: skip
 
 
@@ -243,7 +276,7 @@ def collapse(
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
     """Fill (channels, samples, height, width) from (channels, tall, wide, samples, y, x)."""
-    over_channels(
-        layout_loops.collapse, len(taps), taps.size, np.ascontiguousarray(taps), stride, dilation,
-        offset, planes,
+    in_parts(
+        layout_loops.collapse, layout_loops.collapse_by_team, len(taps), taps.size,
+        np.ascontiguousarray(taps), *stride, *dilation, *offset, planes,
     )  # fmt: skip

@@ -1,7 +1,5 @@
 """Integer convolution: its three products, each by blocks of samples whose windows fit a cache."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -110,7 +108,7 @@ def _convolve(planes: NDArray, windows: Windows, weights: NDArray) -> NDArray[np
     check_reduction(len(weights))
     loops, functions = compiled(product.size), int8_functions(product.size * len(weights))
     if loops and functions:
-        loops.convolve(functions, planes, windows, weights, _part(planes, windows, block), product)
+        loops.convolve(functions, planes, windows, weights, block, product)
         return product.reshape(samples, *windows.positions, -1)
 
     for first in range(0, samples, block):
@@ -128,23 +126,17 @@ def _correlate(errors: NDArray, planes: NDArray, windows: Windows) -> NDArray[np
     columns = windows.kernel[0] * windows.kernel[1] * planes.shape[-1]
 
     block = _samples(windows, columns)
-    total = np.zeros((outputs, columns), dtype=np.int32)
     loops, functions = compiled(errors.size), int8_functions(errors.size * columns)
     if loops and functions:
         rows = errors.reshape(-1, outputs)
-        loops.correlate(functions, planes, windows, rows, _part(planes, windows, block), total)
+        total: NDArray[np.int32] = loops.correlate(functions, planes, windows, rows, block)
         return total
+    total = np.zeros((outputs, columns), dtype=np.int32)
     for first in range(0, samples, block):
         last = min(first + block, samples)
         part = windows.gather(planes[first:last], scratch((windows.rows(last - first), columns)))
         total += matmul(errors[first:last].reshape(-1, outputs).T, part)
     return total
-
-
-def _part(planes: NDArray, windows: Windows, block: int) -> NDArray[np.int8]:
-    """Room for the windows of so many samples: (samples, y, x, taps, taps, in)."""
-    shape = (min(block, len(planes)), *windows.positions, *windows.kernel, planes.shape[-1])
-    return scratch((1, math.prod(shape))).reshape(shape)
 
 
 def _samples(windows: Windows, columns: int) -> int:

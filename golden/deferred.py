@@ -6,16 +6,29 @@ join) is one pass over each sample in compiled loops, as it is in the hardware's
 takes the pass and stores codes. Only `golden.compiled` imports this file.
 """
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden import loops
+from golden.acceleration import parts
 from golden.formats import Integers
 from golden.values import Value
 
-__all__ = ["add_scalar", "join", "mask", "quantize", "rectify", "rows", "scale", "shaped"]
+__all__ = [
+    "add_scalar",
+    "in_parts",
+    "join",
+    "mask",
+    "quantize",
+    "rectify",
+    "rows",
+    "scale",
+    "shaped",
+]
 
 _NONE = np.empty((0, 0), dtype=np.bool_)
 
@@ -56,13 +69,9 @@ class _Deferred(Value):
 
     work: _Pass
 
-    @property
+    @cached_property
     def _done(self) -> Value:
-        # Not `functools.cached_property`, which before Python 3.12 locks out all other threads.
-        done: Value | None = self.__dict__.get("done")
-        if done is None:
-            done = self.__dict__["done"] = _run(self.work)
-        return done
+        return _run(self.work)
 
     @property
     def integers(self) -> Integers:
@@ -79,6 +88,18 @@ class _Deferred(Value):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.work.source.shape
+
+
+def in_parts(
+    loop: Callable[..., object], by_team: Callable[..., object], pieces: int, elements: int,
+    *arguments: object,
+) -> None:  # fmt: skip
+    """Run `loop(first, last, *arguments)` over all pieces, by the team of threads if that pays."""
+    count = parts(pieces, elements)
+    if count == 1:
+        loop(0, pieces, *arguments)
+    else:
+        by_team(count, pieces, *arguments)
 
 
 def rows(values: NDArray) -> NDArray:
@@ -108,11 +129,11 @@ def _run(work: _Pass, zero_exponent: int | None = None) -> Value:
     out = np.empty(a.shape, dtype=np.int8 if codes else np.int32)
     exponent, largest = np.empty((2, len(a)), dtype=np.int64)
     known = source.magnitude is not None, also.magnitude is not None
-    loops.apply(
-        a, b, _NONE if work.mask is None else rows(work.mask),
-        (source.exponent, also.exponent),
-        (source.magnitude if known[0] else exponent, also.magnitude if known[1] else exponent),
-        known, 1 if work.factor is None else work.factor, work.factor_exponent,
+    in_parts(
+        loops.apply, loops.apply_by_team, len(a), a.size,
+        a, b, _NONE if work.mask is None else rows(work.mask), source.exponent, also.exponent,
+        source.magnitude if known[0] else exponent, also.magnitude if known[1] else exponent,
+        *known, 1 if work.factor is None else work.factor, work.factor_exponent,
         other is not None, work.room,
         work.bias is not None, work.bias or 0, work.bias_exponent, 127 if work.is_codes else _WIDE,
         work.mask is not None, work.rectifies, quantizes, zero_exponent or 0, out, exponent,
@@ -123,7 +144,7 @@ def _run(work: _Pass, zero_exponent: int | None = None) -> Value:
 
 def _work(value: Value) -> _Pass:
     """What makes a tensor, if nobody has asked for it yet."""
-    if isinstance(value, _Deferred) and "done" not in value.__dict__:
+    if isinstance(value, _Deferred) and "_done" not in value.__dict__:
         return value.work
     return _Pass(value)
 

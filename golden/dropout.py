@@ -7,7 +7,6 @@ remains, 0.7 to 1.42, multiplies the codes in inference as an 8-bit number with 
 for a p of 1/2 is one and multiplies nothing.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,16 +23,13 @@ _KEEP_BITS = 8
 _SCALE_BITS = 6
 
 
-def kept(key: int, shape: tuple[int, ...], keep: int, first: int = 0) -> NDArray[np.bool_]:
+def kept(key: int, shape: tuple[int, ...], keep: int) -> NDArray[np.bool_]:
     """Which elements stay, each with a probability of `keep` * 2**-8.
-
-    `first` is the number in the batch of the first sample.
 
     An element's draw is its own by its number, so that neither tiling nor memory order matters:
     it stays if the draw's upper 8 bits are less than `keep`.
     """
-    index = activation_index(shape) + first * math.prod(shape[1:])
-    return (draw(key, index) >> _KEEP_BITS) < keep
+    return (draw(key, activation_index(shape)) >> _KEEP_BITS) < keep
 
 
 class DropoutLayer(IntegerLayer):
@@ -67,15 +63,15 @@ class DropoutLayer(IntegerLayer):
         self.scale = ((self.keep << self.shift) + half) >> (_KEEP_BITS - _SCALE_BITS)
         self._keys: Keys | None = None
 
-    def begin(self, keys: Keys | None, first: int = 0) -> None:
-        """Take the step's keys, or None in inference, and which samples will come."""
-        self._keys, self._first = keys, first
+    def begin(self, keys: Keys | None) -> None:
+        """Take the step's keys, or None in inference."""
+        self._keys = keys
 
     def forward(self, inputs: Sequence[Value]) -> Value:
         """Drop, or scale in inference."""
         (value,) = inputs
         if self._keys is not None:
-            self._mask = kept(self._keys("mask"), value.integers.shape, self.keep, self._first)
+            self._mask = kept(self._keys("mask"), value.integers.shape, self.keep)
             return self._masked(value)
         if self.scale == 1 << _SCALE_BITS:
             return value

@@ -16,7 +16,7 @@ from golden.acceleration import compiled
 from golden.formats import Integers, excess_bits, rounding_shift, saturate
 from golden.gradients import Gradient, Learned, align_errors, sum_samples
 from golden.matmul import matmul
-from golden.values import Value, channels_last_zeros, concatenate, join, per_sample
+from golden.values import Value, channels_last_zeros, join, per_sample
 
 __all__ = [
     "BIAS_EXPONENT",
@@ -98,11 +98,8 @@ class IntegerLayer(ABC):
         """Learned tensors by name."""
         return {}
 
-    def begin(self, keys: "Keys | None", first: int = 0) -> None:  # noqa: B027 - few draw
-        """Hear before a forward pass which random keys it has; None in inference.
-
-        `first` is the number in the batch of the first of the samples that it is given.
-        """
+    def begin(self, keys: "Keys | None") -> None:  # noqa: B027 - few draw
+        """Hear before a forward pass which random keys it has; None in inference."""
 
     @abstractmethod
     def forward(self, inputs: Sequence[Value]) -> Value:
@@ -111,9 +108,6 @@ class IntegerLayer(ABC):
     @abstractmethod
     def backward(self, error: Value) -> list[Value]:
         """Return the error of each input from the error of the output."""
-
-    def collect(self, shards: "Sequence[IntegerLayer]") -> None:  # noqa: B027 - few learn
-        """Take over for `gradients` what copies of this layer kept of their samples, in order."""
 
     def contribution(self, error: Value) -> Value:
         """Return what samples contribute to the gradients: their errors, or sums of them."""
@@ -165,10 +159,6 @@ class ProductLayer(IntegerLayer):
         """Keep the input for the weight gradient."""
         (self._input,) = inputs
         return self._forward(self._input)
-
-    def collect(self, shards: Sequence[IntegerLayer]) -> None:
-        """Take over the inputs."""
-        self._input = concatenate([it._input for it in shards if isinstance(it, ProductLayer)])
 
     @property
     def input(self) -> Value:

@@ -4,10 +4,18 @@ Nothing but `golden.compiled` imports this file: it needs numba, which takes a s
 """
 
 import numpy as np
+from numba import prange
 
-from golden.jit import loop, short_loop
+from golden.jit import loop, short_loop, team_loop
 
-__all__ = ["collapse", "flipped", "kernels_last", "spread"]
+__all__ = [
+    "collapse",
+    "collapse_by_team",
+    "flipped",
+    "kernels_last",
+    "spread",
+    "spread_by_team",
+]
 
 
 @short_loop
@@ -40,7 +48,9 @@ def _inside(left, stride, width, columns):
 
 
 @loop
-def spread(first, last, planes, stride, dilation, offset, out):
+def spread(
+    first, last, planes, stride_y, stride_x, dilation_y, dilation_x, offset_y, offset_x, out
+):  # fmt: skip
     """`golden.product_loops.gather` with the channels outermost.
 
     `planes` is (channels, samples, height, width), `first` and `last` are channels; `out` is
@@ -52,11 +62,11 @@ def spread(first, last, planes, stride, dilation, offset, out):
     for c in range(first, last):
         for ky in range(tall):
             for kx in range(wide):
-                left = offset[1] + kx * dilation[1]
-                begin, end = _inside(left, stride[1], width, columns)
+                left = offset_x + kx * dilation_x
+                begin, end = _inside(left, stride_x, width, columns)
                 for n in range(samples):
                     for y in range(rows):
-                        row = y * stride[0] + offset[0] + ky * dilation[0]
+                        row = y * stride_y + offset_y + ky * dilation_y
                         at = ((((c * tall + ky) * wide + kx) * samples + n) * rows + y) * columns
                         to = np.uintp(at)
                         if row < 0 or row >= height:
@@ -67,13 +77,22 @@ def spread(first, last, planes, stride, dilation, offset, out):
                         for x in range(begin):
                             target[to + np.uintp(x)] = 0
                         for x in range(begin, end):
-                            target[to + np.uintp(x)] = source[np.uintp(start + x * stride[1])]
+                            target[to + np.uintp(x)] = source[np.uintp(start + x * stride_x)]
                         for x in range(end, columns):
                             target[to + np.uintp(x)] = 0
 
 
+@team_loop
+def spread_by_team(parts, channels, *arguments):
+    """`spread` in so many parts."""
+    for part in prange(parts):
+        spread(channels * part // parts, channels * (part + 1) // parts, *arguments)
+
+
 @loop
-def collapse(first, last, taps, stride, dilation, offset, out):
+def collapse(
+    first, last, taps, stride_y, stride_x, dilation_y, dilation_x, offset_y, offset_x, out
+):  # fmt: skip
     """Add up every element of what `spread` gives where it was taken from."""
     _, samples, height, width = out.shape
     _, tall, wide, _, rows, columns = taps.shape
@@ -82,15 +101,22 @@ def collapse(first, last, taps, stride, dilation, offset, out):
         out[c] = 0
         for ky in range(tall):
             for kx in range(wide):
-                left = offset[1] + kx * dilation[1]
-                begin, end = _inside(left, stride[1], width, columns)
+                left = offset_x + kx * dilation_x
+                begin, end = _inside(left, stride_x, width, columns)
                 for n in range(samples):
                     for y in range(rows):
-                        row = y * stride[0] + offset[0] + ky * dilation[0]
+                        row = y * stride_y + offset_y + ky * dilation_y
                         if row < 0 or row >= height:
                             continue
                         at = ((((c * tall + ky) * wide + kx) * samples + n) * rows + y) * columns
                         start = ((c * samples + n) * height + row) * width + left
                         for x in range(begin, end):
-                            to = np.uintp(start + x * stride[1])
+                            to = np.uintp(start + x * stride_x)
                             target[to] += source[np.uintp(at + x)]
+
+
+@team_loop
+def collapse_by_team(parts, channels, *arguments):
+    """`collapse` in so many parts."""
+    for part in prange(parts):
+        collapse(channels * part // parts, channels * (part + 1) // parts, *arguments)

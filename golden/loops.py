@@ -1,28 +1,34 @@
 """Compiled loops over samples: what `golden.formats`, `values` and `randomness` specify in NumPy.
 
-Each loop does one operation on the samples `first` to `last` of arrays of shape (samples,
-elements), or (samples, positions, channels) where it needs to know, so that ranges of samples may
-run in threads; results are written into arrays that the caller made. Integers are kept in 32 bits
-by casts, because numba computes in 64 otherwise. Nothing but `golden.compiled` imports this file:
-it needs numba, which takes a second.
+Each loop does one operation on arrays of shape (samples, elements), or (samples, positions,
+channels) where it needs to know; results are written into arrays that the caller made. A loop over
+samples `first` to `last` has a second one beside it that splits them over threads. Integers are
+kept in 32 bits by casts, because numba computes in 64 otherwise. Nothing but `golden.compiled` and
+`golden.deferred` import this file: it needs numba, which takes a second.
 """
 
 import numpy as np
+from numba import prange
 
 from golden.formats import EXPONENT_MAX, EXPONENT_MIN, LEFT_SHIFT_MAX
-from golden.jit import loop, short_loop
+from golden.jit import loop, short_loop, team_loop
 from golden.randomness import MAX_INDEX, ROUND_KEY_BITS
 
 __all__ = [
     "add_channels",
+    "add_channels_by_team",
     "align",
+    "align_by_team",
     "alignment",
     "apply",
+    "apply_by_team",
     "collect",
     "dot",
+    "dot_by_team",
     "largest",
     "quantize_gradient",
     "sums",
+    "sums_by_team",
     "update",
 ]
 
@@ -101,15 +107,15 @@ def quantize_gradient(values, index, shift, key, codes):
 
 
 @loop
-def add_channels(values, bias, exponents, limit, out, magnitude):
-    """`golden.layers.add_bias` with one bias a channel; `exponents`: the bias's, the values'."""
+def add_channels(first, last, values, bias, bias_exponent, exponent, limit, out, magnitude):
+    """`golden.layers.add_bias` with one bias a channel."""
     channels = values.shape[2]
     aligned = np.empty(channels, np.int32)
     low = np.empty(channels, np.int32)
     high = np.empty(channels, np.int32)
-    for n in range(values.shape[0]):
+    for n in range(first, last):
         for c in range(channels):
-            wide = _half_up(np.int64(bias[c]), exponents[0] - exponents[1][n])
+            wide = _half_up(np.int64(bias[c]), bias_exponent - exponent[n])
             # Clipped before the sum instead of behind it, so that 32 bits hold everything.
             low[c] = _clip(-limit - wide, 0x7FFFFFFF)
             high[c] = _clip(limit - wide, 0x7FFFFFFF)
@@ -123,6 +129,13 @@ def add_channels(values, bias, exponents, limit, out, magnitude):
                 bottom = min(bottom, total)
                 out[n, p, c] = total
         magnitude[n] = max(np.int64(top), -np.int64(bottom))
+
+
+@team_loop
+def add_channels_by_team(parts, samples, *arguments):
+    """`add_channels` in so many parts."""
+    for part in prange(parts):
+        add_channels(samples * part // parts, samples * (part + 1) // parts, *arguments)
 
 
 @loop
@@ -229,26 +242,27 @@ def _narrow(value, begin, end):
 
 @loop
 def apply(
-    a, b, positive, exponents, magnitudes, known, factor, factor_exponent, joins, room, biases,
-    bias, bias_exponent, limit, masks, rectifies, quantizes, zero_exponent, out, new_exponent,
-    magnitude,
+    first, last, a, b, positive, exponent_a, exponent_b, magnitude_a, magnitude_b, known_a, known_b,
+    factor, factor_exponent, joins, room, biases, bias, bias_exponent, limit, masks, rectifies,
+    quantizes, zero_exponent, out, new_exponent, magnitude,
 ):  # fmt: skip
     """`golden.deferred`: one pass over each sample, which stays in the cache meanwhile.
 
     In this order, as far as asked for: `a` times a factor; joined with `b` (`golden.values.join`;
-    `room`: bits that an aligned operand may have; `known`: `magnitudes` holds max|a| and max|b|);
-    plus a bias within `limit`; ReLU, which fills in `positive`, or `positive` as a mask; to 8 bits.
+    `room`: bits that an aligned operand may have; `magnitude_a` holds max|a| if that is known, and
+    `magnitude_b` max|b|); plus a bias within `limit`; ReLU, which fills in `positive`, or
+    `positive` as a mask; to 8 bits.
     """
     row = np.empty(a.shape[1], np.int32)
-    for n in range(a.shape[0]):
-        exponent = exponents[0][n] + factor_exponent
+    for n in range(first, last):
+        exponent = exponent_a[n] + factor_exponent
         _load(a[n], np.int32(factor), row)
         if joins:
-            top = (magnitudes[0][n] if known[0] else _largest(a[n])) * abs(factor)
-            other_top = magnitudes[1][n] if known[1] else _largest(b[n])
-            common = _common(exponent, exponents[1][n], top, other_top, room)
+            top = (magnitude_a[n] if known_a else _largest(a[n])) * abs(factor)
+            other_top = magnitude_b[n] if known_b else _largest(b[n])
+            common = _common(exponent, exponent_b[n], top, other_top, room)
             _shift(row, exponent - common)
-            _join(row, b[n], exponents[1][n] - common)
+            _join(row, b[n], exponent_b[n] - common)
             exponent = common
         if biases:
             _bias(row, bias, bias_exponent - exponent, limit)
@@ -274,6 +288,13 @@ def apply(
         else:
             for i in range(row.size):
                 to[i] = row[i]
+
+
+@team_loop
+def apply_by_team(parts, samples, *arguments):
+    """`apply` in so many parts."""
+    for part in prange(parts):
+        apply(samples * part // parts, samples * (part + 1) // parts, *arguments)
 
 
 @short_loop
@@ -335,10 +356,10 @@ def _align(codes, shift, key, index, out):
 
 
 @loop
-def align(codes, shift, key, out):
+def align(first, last, codes, shift, key, out):
     """Right shifts of 0 and more with stochastic rounding; draws numbered as in memory."""
     size = codes.shape[1] * codes.shape[2]
-    for n in range(codes.shape[0]):
+    for n in range(first, last):
         if shift[n] == 0:
             out[n] = codes[n]
             continue
@@ -352,24 +373,45 @@ def align(codes, shift, key, out):
             begin = end
 
 
+@team_loop
+def align_by_team(parts, samples, *arguments):
+    """`align` in so many parts."""
+    for part in prange(parts):
+        align(samples * part // parts, samples * (part + 1) // parts, *arguments)
+
+
 @loop
-def sums(values, out):
+def sums(first, last, values, out):
     """Sum a sample."""
-    for n in range(values.shape[0]):
+    for n in range(first, last):
         total = np.int64(0)
         for i in range(values.shape[1]):
             total += np.int64(values[n, i])
         out[n] = total
 
 
+@team_loop
+def sums_by_team(parts, samples, *arguments):
+    """`sums` in so many parts."""
+    for part in prange(parts):
+        sums(samples * part // parts, samples * (part + 1) // parts, *arguments)
+
+
 @loop
-def dot(a, b, out):
+def dot(first, last, a, b, out):
     """Sum a sample of products of 8-bit codes."""
-    for n in range(a.shape[0]):
+    for n in range(first, last):
         total = np.int64(0)
         for i in range(a.shape[1]):
             total += np.int64(np.int32(np.int32(a[n, i]) * np.int32(b[n, i])))
         out[n] = total
+
+
+@team_loop
+def dot_by_team(parts, samples, *arguments):
+    """`dot` in so many parts."""
+    for part in prange(parts):
+        dot(samples * part // parts, samples * (part + 1) // parts, *arguments)
 
 
 @short_loop

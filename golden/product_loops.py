@@ -8,12 +8,12 @@ Nothing but `golden.compiled` imports this file.
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import prange, types
 from numba.extending import intrinsic
 
-from golden.jit import loop
+from golden.jit import loop, team_loop
 
-__all__ = ["convolve", "correlate", "gather"]
+__all__ = ["convolve", "convolve_by_team", "correlate", "correlate_by_team", "gather"]
 
 
 @intrinsic
@@ -106,21 +106,25 @@ def _block(planes, windows, moves, first, last, part):
     rows = (last - first) * positions
     if not moves:
         return planes.ctypes.data + first * positions * each, rows, each
-    gather(planes[first:last], windows[0], windows[1], windows[2], windows[3], part[: last - first])
+    stride, dilation, offset = windows[0:2], windows[2:4], windows[4:6]
+    gather(planes[first:last], stride, dilation, offset, windows[6], part[: last - first])
     return part.ctypes.data, rows, each
 
 
 @loop
-def convolve(functions, planes, windows, moves, weights, transposed, block, part, out):
-    """Windows of planes times weights; `windows`: stride, dilation, offset, channels of `gather`.
+def convolve(
+    begin, end, functions, planes, windows, moves, weights, transposed, block, part, out
+):  # fmt: skip
+    """Windows of samples `begin` to `end` times weights.
 
+    `windows` are two numbers each of stride, dilation and offset, and the channels of `gather`.
     `part` is (block, y, x, taps tall, run): where so many samples' windows are put, unless they are
     the planes themselves (`moves` is false). `weights` is (k, n), or (n, k) if `transposed`.
     """
     positions, outputs = part.shape[1] * part.shape[2], out.shape[1]
     status = 0
-    for first in range(0, planes.shape[0], block):
-        last = min(first + block, planes.shape[0])
+    for first in range(begin, end, block):
+        last = min(first + block, end)
         data, rows, each = _block(planes, windows, moves, first, last, part)
         status |= _multiply(
             functions,
@@ -132,14 +136,37 @@ def convolve(functions, planes, windows, moves, weights, transposed, block, part
 
 
 @loop
-def correlate(functions, planes, windows, moves, errors, block, part, out):
-    """Errors (rows, outputs) times windows, summed over the rows: (outputs, k)."""
+def _worst(status):
+    found = 0
+    for place in range(status.size):
+        found |= status[place]
+    return found
+
+
+@team_loop
+def convolve_by_team(
+    functions, planes, windows, moves, weights, transposed, block, parts, out
+):  # fmt: skip
+    """`convolve` in parts, as many as `parts` (parts, block, y, x, tall, run) has."""
+    count, samples = parts.shape[0], planes.shape[0]
+    status = np.empty(count, np.int32)
+    for place in prange(count):
+        status[place] = convolve(
+            samples * place // count, samples * (place + 1) // count, functions, planes, windows,
+            moves, weights, transposed, block, parts[place], out,
+        )  # fmt: skip
+    return _worst(status)
+
+
+@loop
+def correlate(begin, end, functions, planes, windows, moves, errors, block, part, out):
+    """Errors (rows, outputs) times windows, summed over samples' rows: (outputs, k)."""
     positions, outputs = part.shape[1] * part.shape[2], errors.shape[1]
     partial = np.empty_like(out)
     status = 0
     out[:] = 0
-    for first in range(0, planes.shape[0], block):
-        last = min(first + block, planes.shape[0])
+    for first in range(begin, end, block):
+        last = min(first + block, end)
         data, rows, each = _block(planes, windows, moves, first, last, part)
         status |= _multiply(
             functions,
@@ -149,3 +176,16 @@ def correlate(functions, planes, windows, moves, errors, block, part, out):
         )
         out += partial
     return status
+
+
+@team_loop
+def correlate_by_team(functions, planes, windows, moves, errors, block, parts, out):
+    """`correlate` in parts, as many as `parts` has; `out` is (parts, outputs, k)."""
+    count, samples = parts.shape[0], planes.shape[0]
+    status = np.empty(count, np.int32)
+    for place in prange(count):
+        status[place] = correlate(
+            samples * place // count, samples * (place + 1) // count, functions, planes, windows,
+            moves, errors, block, parts[place], out[place],
+        )  # fmt: skip
+    return _worst(status)

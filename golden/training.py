@@ -4,16 +4,12 @@ The network's layers run in order; 8-bit quantisers stand where a product or a f
 Every tensor of a step is recorded by name in a trace, for hardware to be held against.
 """
 
-import copy
 import functools
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.acceleration import in_parallel, shares
 from golden.batch import check_codes, check_labels
 from golden.data import INPUT_EXPONENT
 from golden.errors import InputError
@@ -28,7 +24,6 @@ from golden.values import (
     ACTIVATION_ZERO_EXPONENT,
     ERROR_ZERO_EXPONENT,
     Value,
-    concatenate,
     join,
     quantize_samples,
 )
@@ -70,14 +65,6 @@ def learning_rate_shift(batch: int) -> int:
     return max((7 - bits) // 2, 0) + (bits == 0)
 
 
-@dataclass(frozen=True)
-class _Shard:
-    """Samples of a batch, and the layers that they go through."""
-
-    samples: slice
-    layers: Mapping[str, IntegerLayer]
-
-
 class Model:
     """A network's integers, and the state of its random source.
 
@@ -95,8 +82,6 @@ class Model:
         self.network = network
         self.layers = {layer.name: layer for layer in layers}
         self.state = first_state(seed)
-        sizes = [math.prod(layer.shape) for layer in network]
-        self._elements = sum(sizes) // max(len(sizes), 1)
         self._largest_batch = largest_batch(network)
         self._numbers = {name: number for number, name in enumerate(self.layers)}
         consumers = network.consumers()
@@ -145,34 +130,15 @@ class Model:
     def logits(self, codes: Integers) -> tuple[Integers, Integers]:
         """32-bit logits (samples, classes) and their exponents, for 8-bit inputs."""
         check_codes(self.network, codes)
-
-        def classify(shard: _Shard) -> Value:
-            return self._forward(shard, codes[shard.samples], _Untraced(), training=False)
-
-        shards = self._shards(len(codes))
-        tasks = [functools.partial(classify, shard) for shard in shards]
-        value = concatenate(in_parallel(tasks, len(shards)))
+        value = self._forward(codes, _Untraced(), training=False)
         return value.integers, value.exponent
 
-    def _shards(self, samples: int) -> "list[_Shard]":
-        """Shares of a batch that threads work on.
-
-        Every one but the first has copies of the layers, which keep what backward needs of its
-        samples; what is learned they share.
-        """
-        first, *others = shares(samples, samples * self._elements)
-        return [_Shard(first, self.layers)] + [
-            _Shard(share, {name: copy.copy(layer) for name, layer in self.layers.items()})
-            for share in others
-        ]
-
-    def _forward(self, shard: "_Shard", codes: Integers, trace: Trace, *, training: bool) -> Value:
+    def _forward(self, codes: Integers, trace: Trace, *, training: bool) -> Value:
         exponent = np.full(len(codes), INPUT_EXPONENT, dtype=np.int64)
         values = {"input": Value(codes, exponent, is_codes=True)}
         for layer in self.network:
-            own = shard.layers[layer.name]
-            keys = functools.partial(self.key, layer.name) if training else None
-            own.begin(keys, shard.samples.start)
+            own = self.layers[layer.name]
+            own.begin(functools.partial(self.key, layer.name) if training else None)
             value = own.forward([values[name] for name in layer.inputs])
             for name in self._last_read.get(layer.name, ()):
                 del values[name]
@@ -228,35 +194,18 @@ class Model:
                 f"whose weight gradients are sums of 32 bits, not {len(codes)}"
             )
         trace: Trace = {} if traced else _Untraced()
-        # What is traced is the whole batch's.
-        whole = _Shard(slice(0, len(codes)), self.layers)
-        shards = [whole] if traced else self._shards(len(codes))
-
-        def run(shard: _Shard) -> dict[str, Value]:
-            return self._contributions(shard, codes[shard.samples], labels[shard.samples], trace)
-
-        parts = in_parallel([functools.partial(run, shard) for shard in shards], len(shards))
+        contributions = self._contributions(codes, labels, trace)
         rate = Rate(len(codes).bit_length() - 1, k, halvings)
-
-        def learn(name: str) -> None:
-            own = self.layers[name]
-            own.collect([shard.layers[name] for shard in shards])
-            self._learn(own, concatenate([part[name] for part in parts]), rate, trace)
-
-        # The others' gradients are short work, for which threads would only wait for each other.
-        products = [name for name in parts[0] if isinstance(self.layers[name], ProductLayer)]
-        in_parallel([functools.partial(learn, name) for name in products], len(shards))
-        for name in parts[0]:
-            if name not in products:
-                learn(name)
+        for name, contribution in contributions.items():
+            self._learn(self.layers[name], contribution, rate, trace)
         self.state = next_state(self.state)
         return trace
 
     def _contributions(
-        self, shard: "_Shard", codes: Integers, labels: NDArray[np.int64], trace: Trace
+        self, codes: Integers, labels: NDArray[np.int64], trace: Trace
     ) -> dict[str, Value]:
-        """Forward and backward pass: what its samples contribute to each layer that learns."""
-        logits = self._forward(shard, codes, trace, training=True)
+        """Forward and backward pass: what the samples contribute to each layer that learns."""
+        logits = self._forward(codes, trace, training=True)
         wide = softmax_error(logits.integers, logits.exponent, labels)
         trace["loss.error"] = wide
         exponent = np.full(len(codes), ERROR_EXPONENT, dtype=np.int64)
@@ -265,7 +214,7 @@ class Model:
         for layer in reversed(list(self.network)):
             if layer.name not in self._learning:
                 continue
-            own = shard.layers[layer.name]
+            own = self.layers[layer.name]
             error = join(errors.pop(layer.name))
             if layer.name in self._coded_errors and not error.is_codes:
                 error = quantize_samples(error, ERROR_ZERO_EXPONENT)

@@ -26,7 +26,6 @@ __all__ = [
     "Value",
     "channels_last",
     "channels_last_zeros",
-    "concatenate",
     "join",
     "per_sample",
     "quantize_samples",
@@ -87,17 +86,6 @@ class Value:
 
     def __len__(self) -> int:
         return self.shape[0]
-
-
-def concatenate(values: Sequence[Value]) -> Value:
-    """Samples of several tensors of one kind, one after the other."""
-    if len(values) == 1:
-        return values[0]
-    integers = np.concatenate([value.integers for value in values])
-    exponent = np.concatenate([value.exponent for value in values])
-    known = [value.magnitude for value in values if value.magnitude is not None]
-    magnitude = np.concatenate(known) if len(known) == len(values) else None
-    return Value(integers, exponent, values[0].is_codes, magnitude)
 
 
 def per_sample(values: Integers, like: Integers) -> Integers:

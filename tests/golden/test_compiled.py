@@ -161,6 +161,15 @@ def test_alignment(seed: int, shape: tuple[int, ...], key: int, far: int) -> Non
     agree(lambda: align_errors(errors, other, key))
 
 
+def test_threads_that_would_sleep_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr("golden.jit.import_module", missing)
+    assert compiled.form_team(2) == 1
+    assert compiled.form_team(1) == 1
+
+
 def scalar(number: int) -> Learned:
     return Learned.fresh(np.array([number]), 12, SCALAR)
 

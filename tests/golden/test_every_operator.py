@@ -2,11 +2,12 @@
 
 from typing import ClassVar
 
+import numba
 import numpy as np
 import pytest
 
 from golden import acceleration
-from golden.acceleration import shares, specification, threads
+from golden.acceleration import LOOPS_VARIABLE, compiled, parts, specification, threads
 from golden.activations import ClippedLayer, LeakyLayer
 from golden.channel_shuffle import ChannelShuffleLayer
 from golden.concatenation import ConcatLayer
@@ -134,11 +135,13 @@ def test_threads_that_share_a_batch_change_nothing(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acceleration, "_WORTH_SPLITTING", 1)
+    monkeypatch.setenv(LOOPS_VARIABLE, "compiled")
+    assert compiled(1)
     found = []
     for number in (1, count):
         it = build(network(dropout=0.5), seed=0)
         with threads(number):
-            assert len(shares(32, 1000)) == number
+            assert parts(32, 1000) == min(number, numba.config.NUMBA_NUM_THREADS)
             for step in range(3):
                 it.step(*batch(step), 0, traced=False)
             results = [*it.logits(batch(9, 5)[0])]

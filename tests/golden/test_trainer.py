@@ -53,7 +53,10 @@ def test_two_runs_with_one_seed_are_one(digits: data.Dataset, mlp: Network) -> N
     assert one.test_accuracy > 0.6
 
 
-PATHS = [("numpy", "float32", "1"), ("compiled", "int8", "1"), ("compiled", "float32", "3")]
+PATHS = [
+    ("numpy", "float32", "1"), ("compiled", "int8", "1"), ("compiled", "int8", "2"),
+    ("compiled", "float32", "3"),
+]  # fmt: skip
 
 
 @pytest.mark.slow
