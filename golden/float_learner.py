@@ -12,13 +12,29 @@ from golden.float_build import Parts, build_float
 from golden.float_layers import Floats, Noise
 from golden.learner import State
 from golden.network import Network
+from golden.optimizer import WEIGHT
 
-__all__ = ["FP32_BN", "FP32_FIXUP", "MOMENTUM", "FloatLearner", "Setup", "Tensor", "Update"]
+__all__ = [
+    "DECAYING_FP32_BN",
+    "DECAYING_FP32_FIXUP",
+    "FP32_BN",
+    "FP32_FIXUP",
+    "MOMENTUM",
+    "WEIGHT_DECAY",
+    "FloatLearner",
+    "Setup",
+    "Tensor",
+    "Update",
+]
 
 MOMENTUM = 0.9
 
 RATE = 0.1
 """Base learning rate at a batch of 64 (our choice, tuned on no test part)."""
+
+WEIGHT_DECAY = 2.0 ** -(WEIGHT.decay + WEIGHT.fraction)
+"""Of the setups that decay: what EOQ takes of a weight, 2**-11. As there, a gradient is handed over
+once in all: RATE / (1 - MOMENTUM) is 1."""
 
 _INPUT_SCALE = 64.0
 """As integers have it: (byte - mean) / 2 with 5 fraction bits, so that inputs are of order one."""
@@ -53,6 +69,19 @@ def _descend_fixup(
     return parameter - rate * momentum, momentum
 
 
+def _decaying(update: Update) -> Update:
+    """`update` with weight decay, a term of a weight's gradient; nothing else decays."""
+
+    def decayed(
+        tensor: Tensor, parameter: Floats, momentum: Floats, gradient: Floats, k: int, noise: Noise
+    ) -> tuple[Floats, Floats]:
+        if tensor.kind == "weight":
+            gradient = gradient + WEIGHT_DECAY * parameter
+        return update(tensor, parameter, momentum, gradient, k, noise)
+
+    return decayed
+
+
 @dataclass(frozen=True)
 class Setup:
     """One way to train in floating point.
@@ -77,6 +106,12 @@ FP32_BN = Setup()
 
 FP32_FIXUP = Setup(rewrite=fixup, updates=lambda network: _descend_fixup)
 """Fixup (arXiv 1901.09321) without its data augmentation; what EOQ computes, without integers."""
+
+DECAYING_FP32_BN = Setup(updates=lambda network: _decaying(descend))
+"""`FP32_BN` with EOQ's weight decay (our choice), so that only the rest tells them apart."""
+
+DECAYING_FP32_FIXUP = Setup(rewrite=fixup, updates=lambda network: _decaying(_descend_fixup))
+"""`FP32_FIXUP` with EOQ's weight decay (our choice)."""
 
 
 class FloatLearner:

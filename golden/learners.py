@@ -6,7 +6,13 @@ from types import MappingProxyType
 
 from golden.data import Dataset
 from golden.errors import InputError
-from golden.float_learner import FP32_BN, FP32_FIXUP, FloatLearner
+from golden.float_learner import (
+    DECAYING_FP32_BN,
+    DECAYING_FP32_FIXUP,
+    FP32_BN,
+    FP32_FIXUP,
+    FloatLearner,
+)
 from golden.he import FP32_HE
 from golden.learner import IntegerLearner, Learner
 from golden.network import Network
@@ -20,7 +26,9 @@ _SETUPS = {
     "wageubn": WAGEUBN,
     "range-bn": RANGE_BN,
     "fp32-bn": FP32_BN,
+    "fp32-bn-decay": DECAYING_FP32_BN,
     "fp32-fixup": FP32_FIXUP,
+    "fp32-fixup-decay": DECAYING_FP32_FIXUP,
     "fp32-he": FP32_HE,
 }
 
@@ -28,10 +36,11 @@ LEARNERS: Mapping[str, Callable[[Network, Dataset, int], Learner]] = MappingProx
     {"eoq": IntegerLearner}
     | {name: functools.partial(FloatLearner, setup=setup) for name, setup in _SETUPS.items()}
 )
-"""Name -> (network, data set, seed) -> learner: the four schemes, and two more in float32.
+"""Name -> (network, data set, seed) -> learner: the four schemes, and more in float32.
 
 "fp32-fixup" is what EOQ computes without its integers, "fp32-he" the network without normalisation
-and without Fixup; only training and `golden.isometry` compare with them.
+and without Fixup; two have EOQ's weight decay. Only training and `golden.isometry` compare with
+them.
 """
 
 

@@ -33,8 +33,8 @@ __all__ = ["train"]
     metavar="NAME",
     default="eoq",
     show_default=True,
-    help="eoq, wageubn, range-bn, fp32-bn, fp32-fixup (EOQ without its integers), or fp32-he "
-    "(neither Fixup nor BN).",
+    help="eoq, wageubn, range-bn, fp32-bn, fp32-fixup (EOQ without its integers), both also with "
+    "-decay (EOQ's weight decay), or fp32-he (neither Fixup nor BN).",
 )
 @click.option("--epochs", type=int, default=16, show_default=True, help="Passes over the data.")
 @click.option("--batch", type=int, default=16, show_default=True, help="Images a step, 2**n.")
