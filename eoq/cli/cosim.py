@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from eoq.cli.parameters import ARRAY
+from eoq.cli.parameters import ARRAY, NEW_FILE, NEW_FOLDER
 from eoq.progress import Progress
 from reports.files import write_files
 
@@ -59,14 +59,14 @@ __all__ = ["cosim"]
     "-o",
     "--output",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     help="Folder for the results of --list.",
 )
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes of --list.")
 @click.option(
     "--junit",
     "junit_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     help="Write the outcome as JUnit XML too.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from eoq.cli.parameters import NEW_FOLDER
 from eoq.progress import Progress
 
 __all__ = ["demo"]
@@ -19,7 +20,7 @@ __all__ = ["demo"]
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     default=Path("eoq-report"),
     show_default=True,
     help="Folder of the report; made if it is not there.",

@@ -1,13 +1,15 @@
 """Parameter types that several verbs share."""
 
+import os
 import re
+from pathlib import Path
 
 import click
 
 from golden.errors import InputError
 from rtl.config import SIZE_MAX
 
-__all__ = ["ARRAY", "DATA", "NETWORK", "Array"]
+__all__ = ["ARRAY", "DATA", "NETWORK", "NEW_FILE", "NEW_FOLDER", "Array"]
 
 
 class Array(click.ParamType):
@@ -46,6 +48,40 @@ class Array(click.ParamType):
             )
         return size[0], size[1]
 
+
+class _New(click.Path):
+    """A file or folder that can be written, or made with the folders above it.
+
+    Raises InputError, one line, where it cannot be: before the work that would be lost.
+    """
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path; nothing is made yet."""
+        path = Path(os.fsdecode(str(value)))
+        there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+        folder = self.file_okay is False or there != path
+        if folder and not there.is_dir():
+            reason = f"{str(there.name)!r} is not a folder"
+        elif not folder and there.is_dir():
+            reason = "it is a folder"
+        elif not os.access(there, os.W_OK):
+            reason = f"no permission to write {str(there.name)!r}"
+        else:
+            return path
+        where = param.opts[0] if param else "it"
+        kind = "folder" if self.file_okay is False else "file"
+        raise InputError(
+            f"{where} must be a {kind} that can be written, not {str(path)!r}: {reason}"
+        )
+
+
+NEW_FOLDER = _New(file_okay=False, path_type=Path)
+"""A folder for results."""
+
+NEW_FILE = _New(dir_okay=False, path_type=Path)
+"""A file for a result."""
 
 ARRAY = Array(SIZE_MAX)
 """An array that the core can have."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from eoq.cli.parameters import NEW_FOLDER
 from eoq.cli.pricing import Pricing, pricing_options
 from eoq.progress import Progress
 
@@ -21,7 +22,7 @@ __all__ = ["report"]
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     required=True,
     help="Folder; made if it is not there.",
 )

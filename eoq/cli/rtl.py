@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eoq.cli.parameters import ARRAY
+from eoq.cli.parameters import ARRAY, NEW_FOLDER
 from rtl.blocks import BLOCKS, COMPARISON_BLOCKS
 
 __all__ = ["rtl"]
@@ -36,7 +36,7 @@ def _memory(name: str, default: int, text: str) -> Callable[[Any], Any]:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     required=True,
     help="Folder; made if it is not there.",
 )
@@ -81,12 +81,7 @@ def rtl(
     from rtl.ip_package import TOP, package
     from rtl.verilog import emit_block, write
 
-    try:
-        paths = write(emit_block(block, config) if block else package(config), output)
-    except OSError as error:
-        raise InputError(
-            f"-o must be a folder that can be written, not {str(output)!r}: {error.strerror}"
-        ) from error
+    paths = write(emit_block(block, config) if block else package(config), output)
     if block:
         top = paths[0].stem
         if as_json:

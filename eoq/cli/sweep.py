@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eoq.cli.parameters import NEW_FOLDER
 from eoq.progress import Progress
 from golden.errors import InputError
 
@@ -38,7 +39,7 @@ _PLOTS = 6
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     required=True,
     help="Folder; made if it is not there, gone on with if it holds this sweep.",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eoq.cli.parameters import ARRAY
+from eoq.cli.parameters import ARRAY, NEW_FILE
 from eoq.progress import Progress
 
 __all__ = ["synth"]
@@ -65,7 +65,7 @@ _USUAL = ("pe", "mac_array", "quantizer", "update_unit", "vector_unit", "core")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     help="File of --calibrate, .toml.",
 )
 @click.option(

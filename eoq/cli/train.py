@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from eoq.cli.parameters import ARRAY, DATA, NETWORK
+from eoq.cli.parameters import ARRAY, DATA, NETWORK, NEW_FILE, NEW_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +41,12 @@ __all__ = ["train"]
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option(
     "--checkpoint",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     help="Folder to save every epoch in, and to continue from.",
 )
 @click.option(
     "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     help="Write the validation accuracy over the epochs as .svg or .png.",
 )
 @click.option(

@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     done = eoq("--array", "1x1", "-o", "file/core", folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        "eoq: -o must be a folder that can be written, not 'file/core': Not a directory\n"
+        "eoq: -o must be a folder that can be written, not 'file/core': 'file' is not a folder\n"
     )
     assert (tmp_path / "file").read_text() == "mine"
 
