@@ -46,7 +46,7 @@ def test_illegal_values_are_outside_the_limits() -> None:
     assert {("Multiply", "a_base"), ("BLoops", "pitch"), ("Loss", "classes")} <= fields
 
 
-@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("simulator", ["verilator", pytest.param("icarus", marks=pytest.mark.slow)])
 def test_every_word_writes_what_the_machine_does(simulator: str) -> None:
     found = run_random_programs(0, simulator)
     assert found.mismatch is None

@@ -220,7 +220,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         pytest.param("list", signal.SIGINT, marks=pytest.mark.slow),
         ("one", signal.SIGINT),
-        ("one", signal.SIGTERM),
+        pytest.param("one", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
 def test_ctrl_c_leaves_no_process_and_no_file(

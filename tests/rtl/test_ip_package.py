@@ -134,6 +134,7 @@ def test_memories_are_in_a_file_of_their_own_and_counted(small: dict[str, str]) 
         assert re.search(rf"reg \[{width - 1}:0\] \w+ \[{depth - 1}:0\]", small["eoq_memories.v"])
 
 
+@pytest.mark.slow
 def test_emission_is_reproducible_in_another_process(small: dict[str, str], tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from rtl.config import CoreConfig;"

@@ -227,7 +227,13 @@ def any_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("any_queue")
-@pytest.mark.parametrize("name", PROOFS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith("addresses") else name
+        for name in PROOFS
+    ],
+)
 def test_the_rules_hold(name: str, prover: Prover) -> None:
     proof, reach = PROOFS[name]
     prover.holds(proof(), reach)

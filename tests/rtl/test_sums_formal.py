@@ -78,7 +78,9 @@ WIDTHS = {
 }
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3], ids="rows {}".format)
+@pytest.mark.parametrize(
+    "rows", [1, 2, pytest.param(3, marks=pytest.mark.slow)], ids="rows {}".format
+)
 @pytest.mark.parametrize(("bits", "operand"), WIDTHS.values(), ids=WIDTHS)
 def test_no_sum_within_the_bound_wraps(rows: int, bits: int, operand: int, prover: Prover) -> None:
     """By induction over a product's tiles: sums of up to `largest_reduction` products are exact."""

@@ -130,7 +130,9 @@ class Bench:
         return {k: f.extract(word) for k, f in REGISTERS["status"].fields.items()}
 
 
-@pytest.mark.parametrize(("rows", "columns", "stall"), [(2, 3, 0.0), (5, 4, 0.3)])
+@pytest.mark.parametrize(("rows", "columns", "stall"), [
+    (2, 3, 0.3), pytest.param(5, 4, 0.0, marks=pytest.mark.slow)
+])  # fmt: skip
 def test_a_layer_from_memory_to_memory(rows: int, columns: int, stall: float) -> None:
     config = CoreConfig(rows=rows, columns=columns, scratchpad_page_bytes=1024,
                         results_page_depth=64, loss_classes=4)  # fmt: skip
