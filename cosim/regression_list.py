@@ -1,6 +1,7 @@
 """Lists of co-simulations: a TOML file in which every value may be a list of values."""
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +32,10 @@ _CASES: dict[str, tuple[type, set[str]]] = {
 
 _LIMITS = ("line_coverage", "toggle_coverage")
 _KEYS = {"run", "every_bin", "waivers", *_LIMITS}
-_RANGE = re.compile(r"(\d+)(?:-(\d+)(?:/(\d+))?)?")
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/(\d{1,9}))?)?")
+
+_MOST_RUNS = 100_000
+"""Of a list."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,10 @@ def read_list(path: Path) -> RunList:
         raise InputError(f"{path}: every_bin must be true or false, not {every_bin!r}")
     runs: dict[str, Run] = {}
     for number, table in enumerate(tables):
-        for run in _expand(f"{path}, run {number}", table):
+        where = f"{path}, run {number}"
+        for run in _expand(where, table):
             runs[run.name] = run
+            _check_count(where, len(runs))
     lines, toggles = (_percentage(path, key, content.get(key)) for key in _LIMITS)
     waivers = content.get("waivers")
     if waivers is not None and not isinstance(waivers, str):
@@ -145,11 +151,14 @@ def _expand(where: str, table: dict[str, Any]) -> Iterator[Run]:
         values = value if isinstance(value, list) else [value]
         kind = _CASES[key][0] if key in _CASES else type(_DEFAULTS[key])
         if key in _CASES and kind is int:
-            values = [number for part in values for number in _numbers(where, key, part)]
+            ranges = [_numbers(where, key, part) for part in values]
+            _check_count(where, sum(map(len, ranges)))
+            values = [number for numbers in ranges for number in numbers]
         for one in values:
             if type(one) is not kind:
                 raise InputError(f"{where}: {key} must be {kind.__name__}, not {one!r}")
         choices.append(values)
+    _check_count(where, math.prod(map(len, choices)))
     for chosen in itertools.product(*choices):
         settings = dict(zip(filled, chosen, strict=True))
         shown = [
@@ -158,6 +167,11 @@ def _expand(where: str, table: dict[str, Any]) -> Iterator[Run]:
         ]  # fmt: skip
         name = re.sub(r"[^\w.-]+", "_", "_".join(shown))
         yield Run(name, settings)
+
+
+def _check_count(where: str, runs: int) -> None:
+    if runs > _MOST_RUNS:
+        raise InputError(f"{where}: a list must have at most {_MOST_RUNS} runs, this one has more")
 
 
 def _numbers(where: str, key: str, part: object) -> range:
