@@ -5,17 +5,13 @@ from importlib import import_module
 import numba
 from numba import njit
 
-__all__ = ["form_team", "loop", "short_loop", "team_loop"]
+__all__ = ["form_team", "loop", "team_loop"]
 
 loop = njit(nogil=True, cache=True, error_model="numpy")
-"""Lets other threads in while it runs."""
+"""Lets other threads of Python in while it runs."""
 
 team_loop = njit(nogil=True, parallel=True, cache=True, error_model="numpy")
 """Its `prange` runs on the threads of `golden.acceleration.threads`."""
-
-short_loop = njit(cache=True, error_model="numpy")
-"""For loops over what is small in any network: to let other threads in meanwhile, and wait for them
-afterwards, takes longer than the work."""
 
 
 def form_team(count: int) -> int:

@@ -6,7 +6,7 @@ Nothing but `golden.compiled` imports this file: it needs numba, which takes a s
 import numpy as np
 from numba import prange
 
-from golden.jit import loop, short_loop, team_loop
+from golden.jit import loop, team_loop
 
 __all__ = [
     "collapse",
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 
-@short_loop
+@loop
 def kernels_last(values, out):
     """(out, in, height, width) to 8 bits, (out, height, width, in)."""
     outputs, inputs, tall, wide = values.shape
@@ -29,7 +29,7 @@ def kernels_last(values, out):
                     out[o, y, x, i] = values[o, i, y, x]
 
 
-@short_loop
+@loop
 def flipped(weights, rows, columns, out):
     """(out, height, width, in) to (taps, taps, out, in), by the taps' rows and columns."""
     for y in range(rows.size):

@@ -11,7 +11,7 @@ import numpy as np
 from numba import prange
 
 from golden.formats import EXPONENT_MAX, EXPONENT_MIN, LEFT_SHIFT_MAX
-from golden.jit import loop, short_loop, team_loop
+from golden.jit import loop, team_loop
 from golden.randomness import MAX_INDEX, ROUND_KEY_BITS
 
 __all__ = [
@@ -93,7 +93,7 @@ def largest(values, magnitude):
         magnitude[n] = _largest(values[n])
 
 
-@short_loop
+@loop
 def quantize_gradient(values, index, shift, key, codes):
     """`golden.gradients.quantize_gradient` on a vector of up to 48 bits, numbered by `index`."""
     for i in range(values.size):
@@ -297,7 +297,7 @@ def apply_by_team(parts, samples, *arguments):
         apply(samples * part // parts, samples * (part + 1) // parts, *arguments)
 
 
-@short_loop
+@loop
 def alignment(exponent, other, magnitude, shift):
     """`golden.gradients.align_errors`: fill in the right shifts; return the common exponent."""
     common = np.int64(0)
@@ -313,7 +313,7 @@ def alignment(exponent, other, magnitude, shift):
     return common
 
 
-@short_loop
+@loop
 def collect(sums, exponent):
     """`golden.gradients.sum_samples` of scalars: the total and its exponent."""
     common = np.int64(0)
@@ -414,7 +414,7 @@ def dot_by_team(parts, samples, *arguments):
         dot(samples * part // parts, samples * (part + 1) // parts, *arguments)
 
 
-@short_loop
+@loop
 def update(
     parameter, momentum, gradient, index, applied, handed, decay, limit, momentum_limit, key,
     new_parameter, new_momentum, step,

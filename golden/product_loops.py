@@ -1,7 +1,7 @@
 """Convolution's products in compiled loops: windows gathered and multiplied without Python.
 
-The multiplication is PyTorch's, called by address (`golden.torch_functions`), so that threads which
-work on samples of their own do not wait for each other between one block of them and the next.
+The multiplication is PyTorch's, called by address (`golden.torch_functions`): a thread of the team
+needs no interpreter between one block of samples and the next.
 `gather` stands here because numba's cache does not see changes in other files' functions.
 Nothing but `golden.compiled` imports this file.
 """
