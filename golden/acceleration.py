@@ -34,7 +34,9 @@ LOOPS_VARIABLE = "EOQ_LOOPS"
 """Environment variable: "numpy" keeps to the specification, "compiled" compiles from the start."""
 
 THREADS_VARIABLE = "EOQ_THREADS"
-"""Environment variable: how many threads a training run splits its integer work over."""
+"""Environment variable: how many threads a training run splits its integer work over. They wait for
+each other without sleeping, which costs more than it gains where another process wants the
+processor: hence one, unless more are asked for."""
 
 _MAX_THREADS = 1024
 
@@ -43,9 +45,6 @@ _WORTH_COMPILING = 1 << 22
 
 _WORTH_SPLITTING = 1 << 13
 """Elements of one operation that make another thread worth its few microseconds of waiting."""
-
-_MOST_THREADS = 2
-"""Threads used without being asked for; whether more gain was not measured."""
 
 
 def chosen(variable: str, *choices: str) -> str:
@@ -57,23 +56,16 @@ def chosen(variable: str, *choices: str) -> str:
 
 
 def chosen_threads() -> int:
-    """Number of threads that the environment asks for; if it does not, one a processor, at most 2.
+    """Number of threads that the environment asks for; if it does not, one.
 
     Raises InputError unless it is 1 to 1,024.
     """
-    value = os.environ.get(THREADS_VARIABLE) or str(min(_processors(), _MOST_THREADS))
+    value = os.environ.get(THREADS_VARIABLE) or "1"
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= _MAX_THREADS):
         raise InputError(
             f"{THREADS_VARIABLE} must be 1 to {_MAX_THREADS} threads, not {value[:200]!r}"
         )
     return int(value)
-
-
-def _processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Loops:
