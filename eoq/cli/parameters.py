@@ -59,15 +59,15 @@ class _New(click.Path):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
         """Return the path; nothing is made yet."""
-        path = Path(os.fsdecode(str(value)))
+        path = Path(str(value))
         there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
         folder = self.file_okay is False or there != path
         if folder and not there.is_dir():
-            reason = f"{str(there.name)!r} is not a folder"
+            reason = f"{there.name!r} is not a folder"
         elif not folder and there.is_dir():
             reason = "it is a folder"
         elif not os.access(there, os.W_OK):
-            reason = f"no permission to write {str(there.name)!r}"
+            reason = f"no permission to write {there.name!r}"
         else:
             return path
         where = param.opts[0] if param else "it"
